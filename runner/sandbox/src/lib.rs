@@ -1,1 +1,45 @@
-//! Not written yet.
+//! Runs a filter, given as a WebAssembly component, on one request at a time.
+//!
+//! This room knows WebAssembly and the interface in `wit/`; it knows neither
+//! APISIX nor sockets nor FlatBuffers, and it is the only room that names
+//! wasmtime.
+//!
+//! What a guest can and cannot do:
+//!
+//! * It sees one call, in an instance made for that call and dropped after it.
+//!   Nothing it keeps in memory survives.
+//! * It changes the request by recording edits; they count only when its
+//!   handler returns well.
+//! * It may ask the gateway questions through the [`Gateway`] port, which is
+//!   the only thing it can wait for.
+//! * It has a time limit, a memory limit and no files, sockets, environment or
+//!   arguments, whatever it imports.
+//! * It is native code only after this process compiled it: precompiled files
+//!   are refused.
+
+mod bindings;
+mod call_state;
+mod chain_values;
+mod engine;
+mod error;
+mod filter;
+mod gateway;
+mod host;
+mod imports;
+mod limits;
+mod plugin;
+mod request_call;
+mod request_edits;
+mod validate;
+
+pub use engine::{Allocation, Engine, EngineSettings};
+pub use error::{LoadError, SandboxError};
+pub use filter::Filter;
+pub use gateway::{Answer, Gateway, GatewayError, Question};
+pub use limits::Limits;
+pub use plugin::Plugin;
+pub use request_call::{RequestCall, RequestSource, StopResponse, Verdict};
+pub use request_edits::{ArgEdit, HeaderEdit, RequestEdits};
+
+/// The wasmtime this sandbox is built with, for `runner version`.
+pub const WASMTIME_VERSION: &str = env!("SANDBOX_WASMTIME_VERSION");

@@ -1,0 +1,200 @@
+//! The one wasmtime engine of the process: how guests are compiled, where
+//! their instances come from, and the clock that interrupts them.
+
+use std::sync::mpsc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::component::Linker;
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::call_state::CallState;
+use crate::{SandboxError, host};
+
+/// What the operator may choose about the engine.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineSettings {
+    /// How many instances may exist at the same time, over all plugins. Each
+    /// takes a slot of about 4 GiB of address space, not of memory.
+    pub instances: u32,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        EngineSettings { instances: 1000 }
+    }
+}
+
+/// Where instances come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocation {
+    /// From slots reserved at start.
+    Pooled {
+        /// How many.
+        instances: u32,
+    },
+    /// Mapped anew for each instance, because the address space is too small
+    /// for a pool (`ulimit -v`, 39-bit kernels). Several times slower.
+    OnDemand,
+}
+
+/// Compiles components and makes instances of them.
+pub struct Engine {
+    wasmtime: wasmtime::Engine,
+    allocation: Allocation,
+    /// Exhausting the pool is an error in wasmtime; here it is a queue.
+    slots: Semaphore,
+    plain: Linker<CallState>,
+    with_wasi: Linker<CallState>,
+    _ticker: EpochTicker,
+}
+
+/// How often a running guest is looked at. A deadline is met to within one
+/// tick.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How long a call may wait for a free instance.
+const SLOT_WAIT: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Starts the engine. Where the address space cannot hold the pool, tries
+    /// smaller ones and then none; [`Engine::allocation`] tells.
+    ///
+    /// # Errors
+    /// wasmtime's, where even the simplest configuration is refused.
+    pub fn start(settings: EngineSettings) -> Result<Arc<Self>, wasmtime::Error> {
+        let (wasmtime, allocation) = allocate(settings.instances.max(1))?;
+        let mut plain = Linker::new(&wasmtime);
+        host::link(&mut plain)?;
+        let mut with_wasi = plain.clone();
+        host::link_wasi(&mut with_wasi)?;
+        let slots = match allocation {
+            Allocation::Pooled { instances } => instances,
+            Allocation::OnDemand => settings.instances,
+        };
+        Ok(Arc::new(Engine {
+            _ticker: EpochTicker::start(&wasmtime),
+            wasmtime,
+            allocation,
+            slots: Semaphore::new(slots.max(1) as usize),
+            plain,
+            with_wasi,
+        }))
+    }
+
+    /// Where instances come from.
+    pub fn allocation(&self) -> Allocation {
+        self.allocation
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    pub(crate) fn linker(&self, with_wasi: bool) -> &Linker<CallState> {
+        if with_wasi { &self.with_wasi } else { &self.plain }
+    }
+
+    /// Waits for the right to make one instance.
+    pub(crate) async fn slot(&self) -> Result<SemaphorePermit<'_>, SandboxError> {
+        if let Ok(slot) = self.slots.try_acquire() {
+            return Ok(slot);
+        }
+        match tokio::time::timeout(SLOT_WAIT, self.slots.acquire()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            _ => Err(SandboxError::Saturated(SLOT_WAIT)),
+        }
+    }
+}
+
+/// Tries ever smaller pools: the reservation fails at once where it does not
+/// fit.
+fn allocate(instances: u32) -> Result<(wasmtime::Engine, Allocation), wasmtime::Error> {
+    let mut wanted = instances;
+    while wanted >= 8 || wanted == instances {
+        let strategy = InstanceAllocationStrategy::Pooling(pool(wanted));
+        if let Ok(engine) = wasmtime::Engine::new(config().allocation_strategy(strategy)) {
+            return Ok((engine, Allocation::Pooled { instances: wanted }));
+        }
+        wanted /= 4;
+    }
+    let strategy = InstanceAllocationStrategy::OnDemand;
+    let engine = wasmtime::Engine::new(config().allocation_strategy(strategy))?;
+    Ok((engine, Allocation::OnDemand))
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        // Deadlines: about a tenth of the guest's speed, a third of what fuel
+        // costs.
+        .epoch_interruption(true)
+        // No guest of ours is concurrent inside; without it an async call is a
+        // plain fiber switch.
+        .concurrency_support(false)
+        // Less to attack: no filter needs it.
+        .wasm_memory64(false)
+        // The guest's own stack; the fiber's 2 MiB stay well above it.
+        .max_wasm_stack(512 << 10);
+    config
+}
+
+fn pool(instances: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_stacks(instances)
+        .total_memories(instances)
+        // A component made by wit-component brings two tables (its own and
+        // that of the lowering shim) and three core instances; interpreted
+        // languages bring more.
+        .total_tables(instances.saturating_mul(4))
+        .total_core_instances(instances.saturating_mul(8))
+        .max_memories_per_component(8)
+        .max_tables_per_component(32)
+        .max_core_instances_per_component(64)
+        .max_core_instance_size(8 << 20)
+        .max_component_instance_size(8 << 20)
+        // CPython and SpiderMonkey need more than ten thousand.
+        .table_elements(20_000)
+        // A slot that was used keeps its pages and is wiped in place: the
+        // kernel's page map says which pages were written. Without the scan,
+        // all 2 MiB would be wiped each time.
+        .linear_memory_keep_resident(2 << 20)
+        .table_keep_resident(512 << 10)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// Advances the engine's epoch until it is dropped.
+struct EpochTicker {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl EpochTicker {
+    fn start(engine: &wasmtime::Engine) -> Self {
+        let engine = engine.weak();
+        let (stop, stopped) = mpsc::channel::<()>();
+        let thread = std::thread::Builder::new().name("epoch-ticker".into()).spawn(move || {
+            while stopped.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        });
+        EpochTicker { stop: Some(stop), thread: thread.ok() }
+    }
+}
+
+impl Drop for EpochTicker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It ends within one tick; a panic in it has nothing left to say.
+            let _ = thread.join();
+        }
+    }
+}

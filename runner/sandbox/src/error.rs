@@ -1,0 +1,122 @@
+//! Why a component could not be loaded, and why a filter failed on a call.
+//! What becomes of a call that failed is not decided here.
+
+use std::time::Duration;
+
+use crate::GatewayError;
+
+/// Why a file cannot serve as a plugin. The texts are written for the author
+/// of the component or the operator who dropped it into the folder.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Native code, however it got there.
+    #[error(
+        "expected a WebAssembly component, found code that wasmtime precompiled (.cwasm); it is \
+         native code and runs outside any sandbox, so only the .wasm it was made from is accepted"
+    )]
+    Precompiled,
+    /// Not WebAssembly at all.
+    #[error("expected a WebAssembly component, found {found}")]
+    NotWasm {
+        /// What the file looks like.
+        found: String,
+    },
+    /// A core module.
+    #[error(
+        "expected a WebAssembly component, found a core module; turn it into a component first, \
+         for example with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// wasmtime refuses it.
+    #[error("the component is not valid: {0}")]
+    Invalid(String),
+    /// It imports an interface this runner does not have.
+    #[error("imports {import}, which this runner does not offer; it offers {offered}")]
+    UnknownImport {
+        /// The import's name.
+        import: String,
+        /// What could be imported instead.
+        offered: String,
+    },
+    /// It imports a version of an interface of which this runner has another.
+    #[error(
+        "imports {interface} in version {wanted}, this runner offers {offered}; build the filter \
+         against {offered} or use a newer runner"
+    )]
+    ImportVersion {
+        /// Interface without version.
+        interface: String,
+        /// What the component wants.
+        wanted: String,
+        /// What the runner has.
+        offered: String,
+    },
+    /// It uses a function that this runner's interface does not have.
+    #[error(
+        "imports the function {function} of {interface}, which this runner ({offered}) does not \
+         have; build the filter against {offered} or use a newer runner"
+    )]
+    UnknownFunction {
+        /// Interface without version.
+        interface: String,
+        /// The function's name.
+        function: String,
+        /// The version of the interface this runner offers.
+        offered: String,
+    },
+    /// A function has another signature.
+    #[error("does not fit this runner's interface: {0}")]
+    Mismatch(String),
+    /// It exports nothing that the runner could call.
+    #[error(
+        "exports {found}; a filter exports apisix:filter/configuration@0.1.0 and at least one of \
+         apisix:filter/request-handler@0.1.0 and apisix:filter/response-handler@0.1.0"
+    )]
+    NotAFilter {
+        /// What it exports.
+        found: String,
+    },
+    /// It needs more than a slot of the instance pool has.
+    #[error("needs more than one instance may have: {0}")]
+    TooLarge(String),
+    /// It could not be started.
+    #[error("its instance cannot be started: {0}")]
+    Start(#[from] SandboxError),
+}
+
+/// Why a filter failed. The text goes to the log, never to the client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SandboxError {
+    /// `configure` said no.
+    #[error("configuration rejected: {0}")]
+    ConfigurationRejected(String),
+    /// The handler returned an error.
+    #[error("the filter reported: {0}")]
+    GuestError(String),
+    /// The guest trapped.
+    #[error("trapped: {0}")]
+    Trap(String),
+    /// The guest ran for too long.
+    #[error("ran for more than {} ms", .0.as_millis())]
+    Deadline(Duration),
+    /// The guest trapped after it was refused memory.
+    #[error("needs more than {} MiB of memory ({trap})", limit >> 20)]
+    Memory {
+        /// The limit in bytes.
+        limit: usize,
+        /// How it ended.
+        trap: String,
+    },
+    /// The filter has no handler for the phase it was configured in.
+    #[error("wrong phase: it has no {0}")]
+    WrongPhase(&'static str),
+    /// The filter stopped the request with something that is no response.
+    #[error("stopped with an invalid response: {0}")]
+    InvalidStop(String),
+    /// A question to the gateway failed; so does the call.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// Every slot for concurrent calls stayed taken.
+    #[error("no free instance within {} ms", .0.as_millis())]
+    Saturated(Duration),
+}

@@ -1,0 +1,164 @@
+//! A plugin with its configuration, run on one call in a fresh instance. The
+//! instance, its store and all it wrote are gone when the call is over.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasmtime::component::Instance;
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
+
+use crate::bindings::apisix::filter::types::Error;
+use crate::bindings::exports::apisix::filter::request_handler;
+use crate::call_state::{CallState, Identity, Phase};
+use crate::limits::GuestClock;
+use crate::{Plugin, RequestCall, SandboxError, StopResponse, Verdict, validate};
+
+/// One plugin with one configuration.
+pub struct Filter {
+    plugin: Arc<Plugin>,
+    identity: Arc<Identity>,
+}
+
+impl Filter {
+    /// Joins a plugin and a configuration text as the gateway sent it. Nothing
+    /// runs yet.
+    pub fn new(plugin: Arc<Plugin>, configuration: Bytes) -> Self {
+        let identity = Identity { name: Arc::clone(&plugin.name), configuration };
+        Filter { plugin, identity: Arc::new(identity) }
+    }
+
+    /// The plugin's name.
+    pub fn name(&self) -> &str {
+        &self.plugin.name
+    }
+
+    /// Runs the guest's `configure` once, to know whether it accepts its
+    /// configuration.
+    ///
+    /// # Errors
+    /// The guest's reason, or how it failed to give one.
+    pub async fn check(&self) -> Result<(), SandboxError> {
+        let _slot = self.plugin.engine.slot().await?;
+        let mut store = self.plugin.store(&self.identity);
+        let instance = self.start(&mut store).await?;
+        self.configure(&mut store, &instance).await
+    }
+
+    /// Lets the filter look at a request. The call comes back as the filter
+    /// left it where it returned well, and as it was before where it did not.
+    pub async fn on_request(
+        &self,
+        call: Box<RequestCall>,
+    ) -> (Box<RequestCall>, Result<Verdict, SandboxError>) {
+        let _slot = match self.plugin.engine.slot().await {
+            Ok(slot) => slot,
+            Err(error) => return (call, Err(error)),
+        };
+        let (edits, chain) = (call.edits.clone(), call.chain.clone());
+        let mut store = self.plugin.store(&self.identity);
+        store.data_mut().call = Some(call);
+        let outcome = self.run_on_request(&mut store).await;
+        let Some(mut call) = store.into_data().call else {
+            unreachable!("nothing takes the call out of its store");
+        };
+        if outcome.is_err() {
+            (call.edits, call.chain) = (edits, chain);
+        }
+        (call, outcome)
+    }
+
+    /// Starts an instance and finds its exports with the right types, without
+    /// calling any.
+    pub(crate) async fn prove_start(&self) -> Result<(), crate::LoadError> {
+        let plugin = &self.plugin;
+        let mut store = plugin.store(&self.identity);
+        let instance = self.start(&mut store).await?;
+        let mismatch = |error: wasmtime::Error| crate::LoadError::Mismatch(format!("{error:#}"));
+        plugin.configuration.load(&mut store, &instance).map_err(mismatch)?;
+        if let Some(handler) = &plugin.request_handler {
+            handler.load(&mut store, &instance).map_err(mismatch)?;
+        }
+        if let Some(handler) = &plugin.response_handler {
+            handler.load(&mut store, &instance).map_err(mismatch)?;
+        }
+        Ok(())
+    }
+
+    async fn run_on_request(&self, store: &mut Store<CallState>) -> Result<Verdict, SandboxError> {
+        let Some(handler) = &self.plugin.request_handler else {
+            return Err(SandboxError::WrongPhase("request handler"));
+        };
+        let instance = self.start(store).await?;
+        self.configure(store, &instance).await?;
+        store.data_mut().phase = Phase::Request;
+        store.data_mut().clock = GuestClock::start(self.plugin.limits.guest_time);
+        let result = match handler.load(&mut *store, &instance) {
+            Ok(handler) => handler.call_on_request(&mut *store).await,
+            Err(error) => Err(error),
+        };
+        if let Some(error) = store.data_mut().gateway_error.take() {
+            return Err(error.into());
+        }
+        match result.map_err(|error| self.failure(store, &error))? {
+            Ok(verdict) => checked(verdict),
+            Err(reason) => Err(SandboxError::GuestError(reason)),
+        }
+    }
+
+    async fn start(&self, store: &mut Store<CallState>) -> Result<Instance, SandboxError> {
+        let started = self.plugin.component.instantiate_async(&mut *store).await;
+        started.map_err(|error| self.failure(store, &error))
+    }
+
+    async fn configure(
+        &self,
+        store: &mut Store<CallState>,
+        instance: &Instance,
+    ) -> Result<(), SandboxError> {
+        let text = String::from_utf8_lossy(&self.identity.configuration);
+        let result = match self.plugin.configuration.load(&mut *store, instance) {
+            Ok(guest) => guest.call_configure(&mut *store, &text).await,
+            Err(error) => Err(error),
+        };
+        let answer = result.map_err(|error| self.failure(store, &error))?;
+        answer.map_err(SandboxError::ConfigurationRejected)
+    }
+
+    /// Names the cause of a failed call into the guest.
+    fn failure(&self, store: &Store<CallState>, error: &wasmtime::Error) -> SandboxError {
+        if error.is::<PoolConcurrencyLimitError>() {
+            return SandboxError::Saturated(std::time::Duration::ZERO);
+        }
+        let state = store.data();
+        if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
+            return SandboxError::Deadline(state.clock.limit());
+        }
+        let trap = format!("{error:#}").replace('\n', " ");
+        match state.memory.refused {
+            true => SandboxError::Memory { limit: self.plugin.limits.memory, trap },
+            false => SandboxError::Trap(trap),
+        }
+    }
+}
+
+/// A stop that could not be sent as HTTP is a failure of the filter.
+fn checked(verdict: request_handler::Verdict) -> Result<Verdict, SandboxError> {
+    let request_handler::Verdict::Stop(stop) = verdict else {
+        return Ok(Verdict::Next);
+    };
+    let mut valid = validate::final_status(stop.status);
+    for header in &stop.headers {
+        valid = valid
+            .and_then(|()| validate::header_name(&header.name))
+            .and_then(|()| validate::header_value(&header.name, header.value.as_bytes()));
+    }
+    match valid {
+        Ok(()) => Ok(Verdict::Stop(StopResponse {
+            status: stop.status,
+            headers: stop.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+            body: stop.body,
+        })),
+        Err(Error::Invalid(reason)) => Err(SandboxError::InvalidStop(reason)),
+        Err(other) => Err(SandboxError::InvalidStop(other.to_string())),
+    }
+}

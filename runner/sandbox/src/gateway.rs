@@ -1,0 +1,50 @@
+//! The port through which a filter's question reaches the gateway. The
+//! connection implements it; this room does not know how.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+/// One question about the call in progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question<'a> {
+    /// A gateway variable by name.
+    Variable(&'a [u8]),
+    /// The whole request body.
+    RequestBody,
+    /// The whole response body; only in the response phase, and only once.
+    ResponseBody,
+}
+
+/// What the gateway says: `None` when it has no such thing, which differs
+/// from an empty answer.
+pub type Answer = Option<Bytes>;
+
+/// Why a question got no answer. Whatever it is, the conversation with the
+/// gateway cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// The gateway closed the connection in the middle of the call.
+    #[error("the gateway closed the connection before it answered")]
+    Gone,
+    /// The gateway sent something that is not an answer.
+    #[error("the gateway's answer cannot be used: {0}")]
+    WrongAnswer(String),
+    /// The gateway did not answer within the time a call may wait for it.
+    #[error("the gateway did not answer within {0} ms")]
+    TooLate(u128),
+}
+
+/// Asks the gateway about the call in progress.
+pub trait Gateway: Send + Sync {
+    /// Asks one question and waits for its answer. The caller limits the time.
+    ///
+    /// # Errors
+    /// Any [`GatewayError`]; the implementation remembers that the
+    /// conversation is broken, whether or not the guest looks at the error.
+    fn ask<'a>(
+        &'a self,
+        question: Question<'a>,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, GatewayError>> + Send + 'a>>;
+}

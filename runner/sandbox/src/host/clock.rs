@@ -1,0 +1,13 @@
+//! `apisix:filter/clock`: a coarse wall clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::bindings::apisix::filter::clock::Host;
+use crate::call_state::CallState;
+
+impl Host for CallState {
+    fn now_ms(&mut self) -> u64 {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+    }
+}

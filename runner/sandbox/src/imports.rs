@@ -1,0 +1,138 @@
+//! Says, in the author's terms, why a component's imports do not fit: which
+//! interface, which version, which function. wasmtime would say only that no
+//! matching implementation was found.
+
+use wasmtime::component::Component;
+use wasmtime::component::types::{ComponentInstance, ComponentItem};
+
+use crate::LoadError;
+
+const PACKAGE: &str = "apisix:filter/";
+const VERSION: &str = "0.1.0";
+
+/// The interfaces a filter may import, with the text that declares them.
+const OFFERED: [(&str, &str); 8] = [
+    ("types", include_str!("../../../wit/types.wit")),
+    ("request", include_str!("../../../wit/request.wit")),
+    ("response", include_str!("../../../wit/response.wit")),
+    ("variables", include_str!("../../../wit/variables.wit")),
+    ("chain", include_str!("../../../wit/chain.wit")),
+    ("log", include_str!("../../../wit/log.wit")),
+    ("clock", include_str!("../../../wit/clock.wit")),
+    ("plugin", include_str!("../../../wit/plugin.wit")),
+];
+
+/// The standard interfaces that always link and do nothing harmful
+/// (wasmtime-wasi's p2 set).
+const OFFERED_WASI: [&str; 6] =
+    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+
+/// Whether the component needs the standard interfaces linked.
+pub(crate) fn needs_wasi(component: &Component) -> bool {
+    let ty = component.component_type();
+    ty.imports(component.engine()).any(|(name, _)| name.starts_with("wasi:"))
+}
+
+/// Checks every import by name; signatures are checked when it is linked.
+pub(crate) fn check(component: &Component) -> Result<(), LoadError> {
+    let ty = component.component_type();
+    for (name, item) in ty.imports(component.engine()) {
+        match name.strip_prefix(PACKAGE) {
+            Some(interface) => check_own(component, interface, &item.ty)?,
+            None if OFFERED_WASI.iter().any(|offered| name.starts_with(offered)) => {}
+            None => return Err(unknown(name)),
+        }
+    }
+    Ok(())
+}
+
+fn check_own(component: &Component, import: &str, item: &ComponentItem) -> Result<(), LoadError> {
+    let (interface, wanted) = import.split_once('@').unwrap_or((import, "no version"));
+    let Some((_, text)) = OFFERED.iter().find(|(offered, _)| *offered == interface) else {
+        return Err(unknown(&format!("{PACKAGE}{import}")));
+    };
+    if !on_the_same_track(wanted) {
+        return Err(LoadError::ImportVersion {
+            interface: format!("{PACKAGE}{interface}"),
+            wanted: wanted.to_owned(),
+            offered: VERSION.to_owned(),
+        });
+    }
+    match item {
+        ComponentItem::ComponentInstance(instance) => {
+            check_functions(component, interface, text, instance)
+        }
+        _ => Err(unknown(&format!("{PACKAGE}{import} as something that is no interface"))),
+    }
+}
+
+/// Versions below 1.0.0 are compatible within their minor version.
+fn on_the_same_track(wanted: &str) -> bool {
+    let minor = |version: &str| version.rsplit_once('.').map(|(minor, _)| minor.to_owned());
+    !wanted.contains('-') && minor(wanted) == minor(VERSION)
+}
+
+fn check_functions(
+    component: &Component,
+    interface: &str,
+    text: &str,
+    instance: &ComponentInstance,
+) -> Result<(), LoadError> {
+    for (function, item) in instance.exports(component.engine()) {
+        let is_function = matches!(item.ty, ComponentItem::ComponentFunc(_));
+        if is_function && !declares(text, function) {
+            return Err(LoadError::UnknownFunction {
+                interface: format!("{PACKAGE}{interface}"),
+                function: function.to_owned(),
+                offered: VERSION.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a WIT text declares a function of this name.
+fn declares(text: &str, function: &str) -> bool {
+    text.lines().any(|line| {
+        line.trim_start().strip_prefix(function).is_some_and(|rest| rest.starts_with(": func("))
+    })
+}
+
+fn unknown(import: &str) -> LoadError {
+    let own: Vec<&str> = OFFERED.iter().map(|(name, _)| *name).collect();
+    LoadError::UnknownImport {
+        import: import.to_owned(),
+        offered: format!(
+            "{PACKAGE}{{{}}}@{VERSION} and the standard wasi:{{cli,clocks,filesystem,io,random,sockets}}",
+            own.join(",")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_should_be_found_by_its_whole_name() {
+        let text = "  path: func() -> string;\n  path-bytes: func() -> list<u8>;\n/// header: func(";
+        for (name, found) in [("path", true), ("path-bytes", true), ("header", false), ("pat", false)]
+        {
+            assert_eq!(declares(text, name), found, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_the_same_minor_version_should_match() {
+        for (wanted, fits) in [
+            ("0.1.0", true),
+            ("0.1.7", true),
+            ("0.2.0", false),
+            ("1.1.0", false),
+            ("0.1.0-rc.1", false),
+            ("no version", false),
+        ] {
+            assert_eq!(on_the_same_track(wanted), fits, "{wanted}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! How much a guest may use: time on the processor, time waiting for the
+//! gateway, memory. The numbers come from the operator, never from the guest.
+
+use std::time::{Duration, Instant};
+
+use wasmtime::ResourceLimiter;
+
+/// The limits of one plugin's instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of one instance in bytes, all its memories together.
+    pub memory: usize,
+    /// How long a handler may run in one call. Waiting for the gateway does
+    /// not count.
+    pub guest_time: Duration,
+    /// How long starting an instance and its `configure` may take together.
+    pub configure_time: Duration,
+    /// How long one call may wait for the gateway's answers in total. It must
+    /// stay below the gateway's own read timeout of 60 s
+    /// (`ext-plugin/init.lua`).
+    pub gateway_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            memory: 64 << 20,
+            guest_time: Duration::from_millis(50),
+            configure_time: Duration::from_millis(1000),
+            gateway_time: Duration::from_secs(55),
+        }
+    }
+}
+
+/// Elements over all tables of one instance. Interpreted languages need about
+/// ten thousand; a slot of the pool holds twenty thousand per table.
+const TABLE_ELEMENTS: usize = 100_000;
+
+/// Counts the memory and table elements of one store against its limits.
+#[derive(Debug)]
+pub(crate) struct MemoryMeter {
+    limit: usize,
+    used: usize,
+    table_elements: usize,
+    /// Set when a growth was refused, so that the trap which usually follows
+    /// can be named by its cause.
+    pub(crate) refused: bool,
+}
+
+impl MemoryMeter {
+    pub(crate) fn new(limit: usize) -> Self {
+        MemoryMeter { limit, used: 0, table_elements: 0, refused: false }
+    }
+}
+
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.used.saturating_add(desired.saturating_sub(current));
+        if total > self.limit {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.used = total;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if total > TABLE_ELEMENTS {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+}
+
+/// Measures how long the guest itself has been running.
+#[derive(Debug)]
+pub(crate) struct GuestClock {
+    started: Instant,
+    waited: Duration,
+    limit: Duration,
+}
+
+impl GuestClock {
+    pub(crate) fn start(limit: Duration) -> Self {
+        GuestClock { started: Instant::now(), waited: Duration::ZERO, limit }
+    }
+
+    /// Takes time spent waiting for the gateway off the guest's account.
+    pub(crate) fn add_wait(&mut self, wait: Duration) {
+        self.waited += wait;
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.started.elapsed().saturating_sub(self.waited) >= self.limit
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_of_several_memories_should_add_up() {
+        let mut meter = MemoryMeter::new(100);
+        assert!(meter.memory_growing(0, 60, None).expect("first"));
+        assert!(!meter.memory_growing(0, 60, None).expect("second"));
+        assert!(meter.refused);
+        assert!(meter.memory_growing(60, 100, None).expect("exactly the limit"));
+    }
+
+    #[test]
+    fn waiting_for_the_gateway_should_not_count_as_guest_time() {
+        let mut clock = GuestClock::start(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(clock.is_over());
+        clock.add_wait(Duration::from_secs(1));
+        assert!(!clock.is_over());
+    }
+}

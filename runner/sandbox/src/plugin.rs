@@ -1,0 +1,142 @@
+//! One component, compiled and linked once, from which instances are made.
+
+use std::sync::Arc;
+
+use wasmtime::component::{Component, InstancePre};
+use wasmtime::{Precompiled, Store, UpdateDeadline};
+
+use crate::bindings::exports::apisix::filter::{configuration, request_handler, response_handler};
+use crate::call_state::{CallState, Identity};
+use crate::{Engine, Filter, Limits, LoadError, imports};
+
+/// A plugin that can serve calls.
+pub struct Plugin {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) name: Arc<str>,
+    pub(crate) limits: Limits,
+    pub(crate) component: InstancePre<CallState>,
+    pub(crate) configuration: configuration::GuestIndices,
+    pub(crate) request_handler: Option<request_handler::GuestIndices>,
+    pub(crate) response_handler: Option<response_handler::GuestIndices>,
+}
+
+impl Plugin {
+    /// Compiles and links a component on a thread of its own, then proves that
+    /// an instance of it can be started. Never call it inside a call: it takes
+    /// milliseconds to seconds.
+    ///
+    /// # Errors
+    /// [`LoadError`], in the terms of the component's author.
+    pub async fn load(
+        engine: &Arc<Engine>,
+        name: &str,
+        wasm: Vec<u8>,
+        limits: Limits,
+    ) -> Result<Arc<Self>, LoadError> {
+        let (engine, name) = (Arc::clone(engine), Arc::from(name));
+        let compiled = tokio::task::spawn_blocking(move || compile(engine, name, &wasm, limits));
+        let plugin = match compiled.await {
+            Ok(plugin) => Arc::new(plugin?),
+            Err(panic) => return Err(LoadError::Invalid(format!("the compiler failed: {panic}"))),
+        };
+        Filter::new(Arc::clone(&plugin), Vec::new().into()).prove_start().await?;
+        Ok(plugin)
+    }
+
+    /// The plugin's name in the gateway's configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it has a handler for the request phase.
+    pub fn handles_requests(&self) -> bool {
+        self.request_handler.is_some()
+    }
+
+    /// Whether it has a handler for the response phase.
+    pub fn handles_responses(&self) -> bool {
+        self.response_handler.is_some()
+    }
+
+    /// A store for one call: limited in memory, interrupted at every tick.
+    pub(crate) fn store(&self, identity: &Arc<Identity>) -> Store<CallState> {
+        let state = CallState::new(Arc::clone(identity), &self.limits);
+        let mut store = Store::new(self.engine.wasmtime(), state);
+        store.limiter(|state| &mut state.memory);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|context| {
+            Ok(match context.data().clock.is_over() {
+                true => UpdateDeadline::Interrupt,
+                false => UpdateDeadline::Continue(1),
+            })
+        });
+        store
+    }
+}
+
+fn compile(
+    engine: Arc<Engine>,
+    name: Arc<str>,
+    wasm: &[u8],
+    limits: Limits,
+) -> Result<Plugin, LoadError> {
+    recognise(wasm)?;
+    let invalid = |error: wasmtime::Error| LoadError::Invalid(format!("{error:#}"));
+    let component = Component::new(engine.wasmtime(), wasm).map_err(invalid)?;
+    imports::check(&component)?;
+    let linker = engine.linker(imports::needs_wasi(&component));
+    let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
+    let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
+    // Without it, the first call would pay for the memory image.
+    component.initialize_copy_on_write_image().map_err(invalid)?;
+    let configuration = configuration::GuestIndices::new(&pre);
+    let request_handler = request_handler::GuestIndices::new(&pre).ok();
+    let response_handler = response_handler::GuestIndices::new(&pre).ok();
+    match configuration {
+        Ok(configuration) if request_handler.is_some() || response_handler.is_some() => {
+            Ok(Plugin {
+                engine,
+                name,
+                limits,
+                component: pre,
+                configuration,
+                request_handler,
+                response_handler,
+            })
+        }
+        _ => Err(LoadError::NotAFilter { found: exports(&component) }),
+    }
+}
+
+/// Tells what kind of file it is by its first bytes.
+fn recognise(wasm: &[u8]) -> Result<(), LoadError> {
+    if let Some(Precompiled::Module | Precompiled::Component) =
+        wasmtime::Engine::detect_precompiled(wasm)
+    {
+        return Err(LoadError::Precompiled);
+    }
+    // WebAssembly core specification 5.5.16; the component model puts a layer
+    // number into the upper half of the version.
+    match wasm.get(..8) {
+        Some([0, b'a', b's', b'm', _, _, 1, 0]) => Ok(()),
+        Some([0, b'a', b's', b'm', ..]) => Err(LoadError::CoreModule),
+        _ => Err(LoadError::NotWasm { found: describe(wasm) }),
+    }
+}
+
+fn describe(bytes: &[u8]) -> String {
+    match bytes {
+        [] => "an empty file".into(),
+        [0x7f, b'E', b'L', b'F', ..] => "a native ELF file".into(),
+        _ if bytes.starts_with(b"(") => {
+            "WebAssembly text; translate it with `wasm-tools parse` first".into()
+        }
+        _ => format!("a file that begins with {:02x?}", &bytes[..bytes.len().min(8)]),
+    }
+}
+
+fn exports(component: &Component) -> String {
+    let ty = component.component_type();
+    let names: Vec<&str> = ty.exports(component.engine()).map(|(name, _)| name).collect();
+    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+}

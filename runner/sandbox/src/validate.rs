@@ -1,0 +1,131 @@
+//! What may go into a request or response line: the rules a guest's edits are
+//! held to, at the call that makes them, so that nothing invalid is ever
+//! recorded.
+
+use crate::bindings::apisix::filter::types::Error;
+
+/// RFC 9110 section 5.6.2: `token`.
+pub(crate) fn header_name(name: &str) -> Result<(), Error> {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !name.is_empty() && name.bytes().all(is_token) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("header name {name:?} is not an HTTP token (RFC 9110 section 5.6.2)")))
+}
+
+/// CR and LF would start another header line, NUL ends a string in the
+/// gateway.
+pub(crate) fn header_value(name: &str, value: &[u8]) -> Result<(), Error> {
+    match value.iter().find(|b| matches!(b, b'\r' | b'\n' | 0)) {
+        None => Ok(()),
+        Some(byte) => Err(Error::Invalid(format!(
+            "the value of header {name} contains the byte 0x{byte:02x}; CR, LF and NUL cannot be sent"
+        ))),
+    }
+}
+
+/// A header of the client's request as the upstream may see it. The gateway
+/// takes `host` without a value as "no upstream host" (`init.lua`).
+pub(crate) fn removable_header(name: &str) -> Result<(), Error> {
+    header_name(name)?;
+    if name.eq_ignore_ascii_case("host") {
+        return Err(Error::Invalid(
+            "the host header cannot be removed; set it to another value instead".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// The response headers that the gateway ignores on a request that goes on
+/// (`init.lua`), so that setting one would be silently lost.
+const SET_BY_THE_GATEWAY: [&str; 10] = [
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "location",
+    "server",
+    "www-authenticate",
+    "content-encoding",
+    "content-type",
+    "content-location",
+    "content-language",
+];
+
+pub(crate) fn response_header_on_request(name: &str) -> Result<(), Error> {
+    header_name(name)?;
+    match SET_BY_THE_GATEWAY.iter().find(|set| set.eq_ignore_ascii_case(name)) {
+        None => Ok(()),
+        Some(set) => Err(Error::Invalid(format!(
+            "the gateway ignores {set} as a response header of a request that goes on; set it in \
+             the response phase"
+        ))),
+    }
+}
+
+pub(crate) fn path(path: &[u8]) -> Result<(), Error> {
+    if path.first() != Some(&b'/') {
+        return Err(Error::Invalid(format!(
+            "path {:?} does not start with /",
+            String::from_utf8_lossy(path)
+        )));
+    }
+    if path.contains(&0) {
+        return Err(Error::Invalid("the path contains a NUL byte".into()));
+    }
+    Ok(())
+}
+
+pub(crate) fn arg_name(name: &[u8]) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(Error::Invalid("an argument needs a name".into()));
+    }
+    Ok(())
+}
+
+pub(crate) fn body(body: &[u8]) -> Result<(), Error> {
+    if body.is_empty() {
+        return Err(Error::Invalid(
+            "an empty body cannot be expressed in the gateway's protocol".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// The status codes a client can be given as a final response.
+pub(crate) fn final_status(status: u16) -> Result<(), Error> {
+    if (200..=599).contains(&status) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("status {status} is not between 200 and 599")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_names_should_be_tokens() {
+        for good in ["x", "X-A6", "a_b", "!#$%&'*+-.^_`|~09"] {
+            assert!(header_name(good).is_ok(), "{good:?}");
+        }
+        for bad in ["", "a b", "a:b", "a\r\nb", "\u{e4}", "a\0"] {
+            assert!(header_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn paths_should_start_with_a_slash() {
+        for (bytes, good) in
+            [(&b"/"[..], true), (b"/a?b%", true), (b"", false), (b"a", false), (b"/\0", false)]
+        {
+            assert_eq!(path(bytes).is_ok(), good, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn statuses_should_be_final() {
+        for (status, good) in [(0, false), (199, false), (200, true), (599, true), (600, false)] {
+            assert_eq!(final_status(status).is_ok(), good, "{status}");
+        }
+    }
+}
