@@ -1,0 +1,128 @@
+//! Writes one message after the other into the same memory, each as one
+//! contiguous frame.
+//!
+//! Must not know which messages exist.
+
+use std::fmt;
+
+use flatbuffers::{FlatBufferBuilder, ForwardsUOffset, Vector, WIPOffset};
+
+use crate::EncodeError;
+use crate::entry::Entry;
+use crate::frame::{self, HEADER_LEN, MAX_PAYLOAD, RpcType};
+use crate::wire::a6::{TextEntry, TextEntryArgs};
+
+/// Memory kept between messages. A larger message gives its memory back when
+/// the next one begins, so a rare 16 MiB body is not paid for by an idle
+/// connection.
+const KEPT: usize = 64 * 1024;
+
+pub(crate) type BytesOffset = WIPOffset<Vector<'static, u8>>;
+pub(crate) type EntriesOffset = WIPOffset<Vector<'static, ForwardsUOffset<TextEntry<'static>>>>;
+
+/// Reusable memory for outgoing frames; one per connection is enough. The
+/// `encode` functions of this crate fill it and return the finished frame,
+/// header included, ready for a single write.
+#[derive(Default)]
+pub struct FrameBuilder {
+    buffer: FlatBufferBuilder<'static>,
+    list: Vec<WIPOffset<TextEntry<'static>>>,
+}
+
+impl FrameBuilder {
+    /// A builder that has not allocated yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets the last message and makes sure that the next one is not far
+    /// beyond what a frame can carry: past 2 GiB the builder would panic.
+    pub(crate) fn begin(&mut self, floor: Floor) -> Result<(), EncodeError> {
+        floor.check()?;
+        if self.buffer.mut_finished_buffer().0.len() > KEPT {
+            self.buffer = FlatBufferBuilder::new();
+        } else {
+            self.buffer.reset();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tables(&mut self) -> &mut FlatBufferBuilder<'static> {
+        &mut self.buffer
+    }
+
+    /// A byte vector, or the string it is upstream: with a NUL behind it.
+    pub(crate) fn bytes(&mut self, bytes: Option<&[u8]>) -> Option<BytesOffset> {
+        let written = self.buffer.create_byte_string(bytes?);
+        Some(WIPOffset::new(written.value()))
+    }
+
+    /// A list of entries; an empty one is left out.
+    pub(crate) fn entries(&mut self, entries: &[Entry<'_>]) -> Option<EntriesOffset> {
+        if entries.is_empty() {
+            return None;
+        }
+        self.list.clear();
+        for entry in entries {
+            let name = self.bytes(Some(entry.name));
+            let value = self.bytes(entry.value);
+            self.list.push(TextEntry::create(
+                &mut self.buffer,
+                &TextEntryArgs { name, value },
+            ));
+        }
+        Some(self.buffer.create_vector(&self.list))
+    }
+
+    /// Closes the message with its root table.
+    pub(crate) fn finish<T>(
+        &mut self,
+        rpc_type: RpcType,
+        root: WIPOffset<T>,
+    ) -> Result<&[u8], EncodeError> {
+        // FlatBuffers can put a size of four bytes in front of a message. So
+        // long is the header too: it takes that place, and nothing is copied.
+        self.buffer.finish_size_prefixed(root, None);
+        let (buffer, start) = self.buffer.mut_finished_buffer();
+        let framed = &mut buffer[start..];
+        let header = frame::header(rpc_type, framed.len() - HEADER_LEN)?;
+        framed[..HEADER_LEN].copy_from_slice(&header);
+        Ok(framed)
+    }
+}
+
+/// Not the bytes: they are a client's.
+impl fmt::Debug for FrameBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameBuilder").finish_non_exhaustive()
+    }
+}
+
+/// What a message takes at the very least: its content, the lengths and the
+/// offsets, without padding. Cheap to sum, and a message built of a sum within
+/// the limit is a few times as large at worst.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Floor(usize);
+
+impl Floor {
+    pub(crate) fn bytes(self, bytes: Option<&[u8]>) -> Self {
+        bytes.map_or(self, |bytes| {
+            Self(self.0.saturating_add(bytes.len()).saturating_add(4))
+        })
+    }
+
+    pub(crate) fn entries(self, entries: &[Entry<'_>]) -> Self {
+        entries.iter().fold(self, |sum, entry| {
+            let entry_alone = Self(8).bytes(Some(entry.name)).bytes(entry.value);
+            Self(sum.0.saturating_add(entry_alone.0))
+        })
+    }
+
+    fn check(self) -> Result<(), EncodeError> {
+        if self.0 > MAX_PAYLOAD {
+            return Err(EncodeError::TooLarge { at_least: self.0 });
+        }
+        Ok(())
+    }
+}
