@@ -1,2 +1,28 @@
-//! Not written yet.
-fn main() {}
+//! Entry point: reads the command line and hands over. Exit status 0 for
+//! success, 1 for a failure with its reason on stderr, 2 for a command line
+//! that cannot be understood.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use runner::cli::{Cli, Command};
+use runner::commands;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(options) => commands::serve::run(&options),
+        Command::Demo => commands::demo::run(),
+        Command::Version => commands::version::run(),
+        Command::Completions { shell } => commands::completions::run(shell),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let style = anstyle::AnsiColor::Red.on_default().bold();
+            // Nowhere is left to report that stderr is gone.
+            let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

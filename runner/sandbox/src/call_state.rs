@@ -63,7 +63,9 @@ impl CallState {
     pub(crate) fn request(&mut self, function: &str) -> Result<&mut RequestCall, Error> {
         match (self.phase, &mut self.call) {
             (Phase::Request, Some(call)) => Ok(call),
-            _ => Err(Error::WrongPhase(format!("{function} works in on-request only"))),
+            _ => Err(Error::WrongPhase(format!(
+                "{function} works in on-request only"
+            ))),
         }
     }
 
@@ -109,6 +111,9 @@ impl WasiView for CallState {
         let wasi = self
             .wasi
             .get_or_insert_with(|| Box::new((WasiCtxBuilder::new().build(), ResourceTable::new())));
-        WasiCtxView { ctx: &mut wasi.0, table: &mut wasi.1 }
+        WasiCtxView {
+            ctx: &mut wasi.0,
+            table: &mut wasi.1,
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The one wasmtime engine of the process: how guests are compiled, where
 //! their instances come from, and the clock that interrupts them.
 
-use std::sync::mpsc;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -94,7 +94,11 @@ impl Engine {
     }
 
     pub(crate) fn linker(&self, with_wasi: bool) -> &Linker<CallState> {
-        if with_wasi { &self.with_wasi } else { &self.plain }
+        if with_wasi {
+            &self.with_wasi
+        } else {
+            &self.plain
+        }
     }
 
     /// Waits for the right to make one instance.
@@ -177,15 +181,20 @@ impl EpochTicker {
     fn start(engine: &wasmtime::Engine) -> Self {
         let engine = engine.weak();
         let (stop, stopped) = mpsc::channel::<()>();
-        let thread = std::thread::Builder::new().name("epoch-ticker".into()).spawn(move || {
-            while stopped.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
-                match engine.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => return,
+        let thread = std::thread::Builder::new()
+            .name("epoch-ticker".into())
+            .spawn(move || {
+                while stopped.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    match engine.upgrade() {
+                        Some(engine) => engine.increment_epoch(),
+                        None => return,
+                    }
                 }
-            }
-        });
-        EpochTicker { stop: Some(stop), thread: thread.ok() }
+            });
+        EpochTicker {
+            stop: Some(stop),
+            thread: thread.ok(),
+        }
     }
 }
 

@@ -23,8 +23,14 @@ impl Filter {
     /// Joins a plugin and a configuration text as the gateway sent it. Nothing
     /// runs yet.
     pub fn new(plugin: Arc<Plugin>, configuration: Bytes) -> Self {
-        let identity = Identity { name: Arc::clone(&plugin.name), configuration };
-        Filter { plugin, identity: Arc::new(identity) }
+        let identity = Identity {
+            name: Arc::clone(&plugin.name),
+            configuration,
+        };
+        Filter {
+            plugin,
+            identity: Arc::new(identity),
+        }
     }
 
     /// The plugin's name.
@@ -74,7 +80,10 @@ impl Filter {
         let mut store = plugin.store(&self.identity);
         let instance = self.start(&mut store).await?;
         let mismatch = |error: wasmtime::Error| crate::LoadError::Mismatch(format!("{error:#}"));
-        plugin.configuration.load(&mut store, &instance).map_err(mismatch)?;
+        plugin
+            .configuration
+            .load(&mut store, &instance)
+            .map_err(mismatch)?;
         if let Some(handler) = &plugin.request_handler {
             handler.load(&mut store, &instance).map_err(mismatch)?;
         }
@@ -135,7 +144,10 @@ impl Filter {
         }
         let trap = format!("{error:#}").replace('\n', " ");
         match state.memory.refused {
-            true => SandboxError::Memory { limit: self.plugin.limits.memory, trap },
+            true => SandboxError::Memory {
+                limit: self.plugin.limits.memory,
+                trap,
+            },
             false => SandboxError::Trap(trap),
         }
     }
@@ -155,7 +167,11 @@ fn checked(verdict: request_handler::Verdict) -> Result<Verdict, SandboxError> {
     match valid {
         Ok(()) => Ok(Verdict::Stop(StopResponse {
             status: stop.status,
-            headers: stop.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+            headers: stop
+                .headers
+                .into_iter()
+                .map(|header| (header.name, header.value))
+                .collect(),
             body: stop.body,
         })),
         Err(Error::Invalid(reason)) => Err(SandboxError::InvalidStop(reason)),

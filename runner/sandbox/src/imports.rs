@@ -24,13 +24,20 @@ const OFFERED: [(&str, &str); 8] = [
 
 /// The standard interfaces that always link and do nothing harmful
 /// (wasmtime-wasi's p2 set).
-const OFFERED_WASI: [&str; 6] =
-    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+const OFFERED_WASI: [&str; 6] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
 
 /// Whether the component needs the standard interfaces linked.
 pub(crate) fn needs_wasi(component: &Component) -> bool {
     let ty = component.component_type();
-    ty.imports(component.engine()).any(|(name, _)| name.starts_with("wasi:"))
+    ty.imports(component.engine())
+        .any(|(name, _)| name.starts_with("wasi:"))
 }
 
 /// Checks every import by name; signatures are checked when it is linked.
@@ -62,7 +69,9 @@ fn check_own(component: &Component, import: &str, item: &ComponentItem) -> Resul
         ComponentItem::ComponentInstance(instance) => {
             check_functions(component, interface, text, instance)
         }
-        _ => Err(unknown(&format!("{PACKAGE}{import} as something that is no interface"))),
+        _ => Err(unknown(&format!(
+            "{PACKAGE}{import} as something that is no interface"
+        ))),
     }
 }
 
@@ -94,7 +103,9 @@ fn check_functions(
 /// Whether a WIT text declares a function of this name.
 fn declares(text: &str, function: &str) -> bool {
     text.lines().any(|line| {
-        line.trim_start().strip_prefix(function).is_some_and(|rest| rest.starts_with(": func("))
+        line.trim_start()
+            .strip_prefix(function)
+            .is_some_and(|rest| rest.starts_with(": func("))
     })
 }
 
@@ -115,9 +126,14 @@ mod tests {
 
     #[test]
     fn a_function_should_be_found_by_its_whole_name() {
-        let text = "  path: func() -> string;\n  path-bytes: func() -> list<u8>;\n/// header: func(";
-        for (name, found) in [("path", true), ("path-bytes", true), ("header", false), ("pat", false)]
-        {
+        let text =
+            "  path: func() -> string;\n  path-bytes: func() -> list<u8>;\n/// header: func(";
+        for (name, found) in [
+            ("path", true),
+            ("path-bytes", true),
+            ("header", false),
+            ("pat", false),
+        ] {
             assert_eq!(declares(text, name), found, "{name}");
         }
     }

@@ -38,7 +38,7 @@ pub use filter::Filter;
 pub use gateway::{Answer, Gateway, GatewayError, Question};
 pub use limits::Limits;
 pub use plugin::Plugin;
-pub use request_call::{RequestCall, RequestSource, StopResponse, Verdict};
+pub use request_call::{RequestCall, RequestSource, StopResponse, Verdict, VisitArg, VisitHeader};
 pub use request_edits::{ArgEdit, HeaderEdit, RequestEdits};
 
 /// The wasmtime this sandbox is built with, for `runner version`.

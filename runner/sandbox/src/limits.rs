@@ -49,7 +49,12 @@ pub(crate) struct MemoryMeter {
 
 impl MemoryMeter {
     pub(crate) fn new(limit: usize) -> Self {
-        MemoryMeter { limit, used: 0, table_elements: 0, refused: false }
+        MemoryMeter {
+            limit,
+            used: 0,
+            table_elements: 0,
+            refused: false,
+        }
     }
 }
 
@@ -75,7 +80,9 @@ impl ResourceLimiter for MemoryMeter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        let total = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
         if total > TABLE_ELEMENTS {
             self.refused = true;
             return Ok(false);
@@ -95,7 +102,11 @@ pub(crate) struct GuestClock {
 
 impl GuestClock {
     pub(crate) fn start(limit: Duration) -> Self {
-        GuestClock { started: Instant::now(), waited: Duration::ZERO, limit }
+        GuestClock {
+            started: Instant::now(),
+            waited: Duration::ZERO,
+            limit,
+        }
     }
 
     /// Takes time spent waiting for the gateway off the guest's account.
@@ -122,7 +133,11 @@ mod tests {
         assert!(meter.memory_growing(0, 60, None).expect("first"));
         assert!(!meter.memory_growing(0, 60, None).expect("second"));
         assert!(meter.refused);
-        assert!(meter.memory_growing(60, 100, None).expect("exactly the limit"));
+        assert!(
+            meter
+                .memory_growing(60, 100, None)
+                .expect("exactly the limit")
+        );
     }
 
     #[test]

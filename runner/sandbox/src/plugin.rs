@@ -39,7 +39,9 @@ impl Plugin {
             Ok(plugin) => Arc::new(plugin?),
             Err(panic) => return Err(LoadError::Invalid(format!("the compiler failed: {panic}"))),
         };
-        Filter::new(Arc::clone(&plugin), Vec::new().into()).prove_start().await?;
+        Filter::new(Arc::clone(&plugin), Vec::new().into())
+            .prove_start()
+            .await?;
         Ok(plugin)
     }
 
@@ -88,7 +90,9 @@ fn compile(
     let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
     let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
     // Without it, the first call would pay for the memory image.
-    component.initialize_copy_on_write_image().map_err(invalid)?;
+    component
+        .initialize_copy_on_write_image()
+        .map_err(invalid)?;
     let configuration = configuration::GuestIndices::new(&pre);
     let request_handler = request_handler::GuestIndices::new(&pre).ok();
     let response_handler = response_handler::GuestIndices::new(&pre).ok();
@@ -104,7 +108,9 @@ fn compile(
                 response_handler,
             })
         }
-        _ => Err(LoadError::NotAFilter { found: exports(&component) }),
+        _ => Err(LoadError::NotAFilter {
+            found: exports(&component),
+        }),
     }
 }
 
@@ -120,7 +126,9 @@ fn recognise(wasm: &[u8]) -> Result<(), LoadError> {
     match wasm.get(..8) {
         Some([0, b'a', b's', b'm', _, _, 1, 0]) => Ok(()),
         Some([0, b'a', b's', b'm', ..]) => Err(LoadError::CoreModule),
-        _ => Err(LoadError::NotWasm { found: describe(wasm) }),
+        _ => Err(LoadError::NotWasm {
+            found: describe(wasm),
+        }),
     }
 }
 
@@ -131,12 +139,22 @@ fn describe(bytes: &[u8]) -> String {
         _ if bytes.starts_with(b"(") => {
             "WebAssembly text; translate it with `wasm-tools parse` first".into()
         }
-        _ => format!("a file that begins with {:02x?}", &bytes[..bytes.len().min(8)]),
+        _ => format!(
+            "a file that begins with {:02x?}",
+            &bytes[..bytes.len().min(8)]
+        ),
     }
 }
 
 fn exports(component: &Component) -> String {
     let ty = component.component_type();
-    let names: Vec<&str> = ty.exports(component.engine()).map(|(name, _)| name).collect();
-    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+    let names: Vec<&str> = ty
+        .exports(component.engine())
+        .map(|(name, _)| name)
+        .collect();
+    if names.is_empty() {
+        "nothing".into()
+    } else {
+        names.join(", ")
+    }
 }

@@ -8,6 +8,12 @@ use crate::bindings::apisix::filter::types::Error;
 use crate::chain_values::ChainValues;
 use crate::{Gateway, RequestEdits, validate};
 
+/// Takes a header's name and value.
+pub type VisitHeader<'a> = dyn FnMut(&[u8], &[u8]) + 'a;
+
+/// Takes a query argument's name and value; `None` is a value-less one.
+pub type VisitArg<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
+
 /// A request as the gateway sent it. Implemented over the received bytes, so
 /// that nothing is copied for a filter that does not ask.
 pub trait RequestSource: Send + Sync {
@@ -21,9 +27,9 @@ pub trait RequestSource: Send + Sync {
     /// The path as received: decoded, unless the gateway rewrote it before.
     fn path(&self) -> &[u8];
     /// Visits every header in the order received, names in lower case.
-    fn visit_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8]));
+    fn visit_headers(&self, visit: &mut VisitHeader<'_>);
     /// Visits every query argument; `None` is a value-less one.
-    fn visit_args(&self, visit: &mut dyn FnMut(&[u8], Option<&[u8]>));
+    fn visit_args(&self, visit: &mut VisitArg<'_>);
 }
 
 /// What a filter decided about a request.
@@ -110,7 +116,7 @@ impl RequestCall {
     // === headers ===
 
     /// Visits the headers as they are now.
-    pub(crate) fn visit_headers(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+    pub(crate) fn visit_headers(&self, visit: &mut VisitHeader<'_>) {
         let edits = &self.edits;
         self.source.visit_headers(&mut |name, value| {
             if edits.headers.is_empty() || edits.header(name).is_none() {
@@ -171,7 +177,7 @@ impl RequestCall {
     // === query arguments ===
 
     /// Visits the query arguments as they are now.
-    pub(crate) fn visit_args(&self, visit: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    pub(crate) fn visit_args(&self, visit: &mut VisitArg<'_>) {
         let edits = &self.edits;
         self.source.visit_args(&mut |name, value| {
             if edits.args.is_empty() || edits.arg(name).is_none() {
@@ -227,7 +233,8 @@ impl RequestCall {
     pub(crate) fn remove_arg(&mut self, name: Vec<u8>) -> Result<(), Error> {
         validate::arg_name(&name)?;
         let mut exists = self.edits.arg(&name).is_some();
-        self.source.visit_args(&mut |other, _| exists |= other == name);
+        self.source
+            .visit_args(&mut |other, _| exists |= other == name);
         if exists {
             self.edits.put_arg(name, Vec::new());
         }

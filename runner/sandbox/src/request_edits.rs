@@ -44,7 +44,9 @@ impl RequestEdits {
     }
 
     pub(crate) fn header(&self, name: &[u8]) -> Option<&HeaderEdit> {
-        self.headers.iter().find(|edit| edit.name.as_bytes().eq_ignore_ascii_case(name))
+        self.headers
+            .iter()
+            .find(|edit| edit.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
     pub(crate) fn arg(&self, name: &[u8]) -> Option<&ArgEdit> {
@@ -53,7 +55,11 @@ impl RequestEdits {
 
     pub(crate) fn put_header(&mut self, name: String, value: Option<Vec<u8>>) {
         let edit = HeaderEdit { name, value };
-        match self.headers.iter_mut().find(|old| old.name.eq_ignore_ascii_case(&edit.name)) {
+        match self
+            .headers
+            .iter_mut()
+            .find(|old| old.name.eq_ignore_ascii_case(&edit.name))
+        {
             Some(old) => *old = edit,
             None => self.headers.push(edit),
         }
@@ -67,7 +73,8 @@ impl RequestEdits {
     }
 
     pub(crate) fn set_response_header(&mut self, name: String, value: Vec<u8>) {
-        self.response_headers.retain(|(old, _)| !old.eq_ignore_ascii_case(&name));
+        self.response_headers
+            .retain(|(old, _)| !old.eq_ignore_ascii_case(&name));
         self.response_headers.push((name, value));
     }
 }
@@ -83,7 +90,10 @@ mod tests {
         edits.put_header("x-b".into(), Some(b"2".to_vec()));
         edits.put_header("x-a".into(), None);
         assert_eq!(edits.headers.len(), 2);
-        assert_eq!(edits.header(b"X-a").and_then(|edit| edit.value.clone()), None);
+        assert_eq!(
+            edits.header(b"X-a").and_then(|edit| edit.value.clone()),
+            None
+        );
     }
 
     #[test]

@@ -10,7 +10,9 @@ pub(crate) fn header_name(name: &str) -> Result<(), Error> {
     if !name.is_empty() && name.bytes().all(is_token) {
         return Ok(());
     }
-    Err(Error::Invalid(format!("header name {name:?} is not an HTTP token (RFC 9110 section 5.6.2)")))
+    Err(Error::Invalid(format!(
+        "header name {name:?} is not an HTTP token (RFC 9110 section 5.6.2)"
+    )))
 }
 
 /// CR and LF would start another header line, NUL ends a string in the
@@ -53,7 +55,10 @@ const SET_BY_THE_GATEWAY: [&str; 10] = [
 
 pub(crate) fn response_header_on_request(name: &str) -> Result<(), Error> {
     header_name(name)?;
-    match SET_BY_THE_GATEWAY.iter().find(|set| set.eq_ignore_ascii_case(name)) {
+    match SET_BY_THE_GATEWAY
+        .iter()
+        .find(|set| set.eq_ignore_ascii_case(name))
+    {
         None => Ok(()),
         Some(set) => Err(Error::Invalid(format!(
             "the gateway ignores {set} as a response header of a request that goes on; set it in \
@@ -96,7 +101,9 @@ pub(crate) fn final_status(status: u16) -> Result<(), Error> {
     if (200..=599).contains(&status) {
         return Ok(());
     }
-    Err(Error::Invalid(format!("status {status} is not between 200 and 599")))
+    Err(Error::Invalid(format!(
+        "status {status} is not between 200 and 599"
+    )))
 }
 
 #[cfg(test)]
@@ -115,16 +122,26 @@ mod tests {
 
     #[test]
     fn paths_should_start_with_a_slash() {
-        for (bytes, good) in
-            [(&b"/"[..], true), (b"/a?b%", true), (b"", false), (b"a", false), (b"/\0", false)]
-        {
+        for (bytes, good) in [
+            (&b"/"[..], true),
+            (b"/a?b%", true),
+            (b"", false),
+            (b"a", false),
+            (b"/\0", false),
+        ] {
             assert_eq!(path(bytes).is_ok(), good, "{bytes:?}");
         }
     }
 
     #[test]
     fn statuses_should_be_final() {
-        for (status, good) in [(0, false), (199, false), (200, true), (599, true), (600, false)] {
+        for (status, good) in [
+            (0, false),
+            (199, false),
+            (200, true),
+            (599, true),
+            (600, false),
+        ] {
             assert_eq!(final_status(status).is_ok(), good, "{status}");
         }
     }

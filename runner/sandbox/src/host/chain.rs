@@ -6,13 +6,19 @@ use crate::call_state::CallState;
 
 impl Host for CallState {
     fn get(&mut self, key: String) -> Result<Option<String>, Error> {
-        Ok(self.request("chain.get")?.chain.get(&key).map(str::to_owned))
+        Ok(self
+            .request("chain.get")?
+            .chain
+            .get(&key)
+            .map(str::to_owned))
     }
 
     fn set(&mut self, key: String, value: String) -> Result<(), Error> {
         match self.request("chain.set")?.chain.set(key, value) {
             true => Ok(()),
-            false => Err(Error::Limit("the values of one call may take 64 KiB together".into())),
+            false => Err(Error::Limit(
+                "the values of one call may take 64 KiB together".into(),
+            )),
         }
     }
 

@@ -35,5 +35,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// What a function says that this version of the runner does not serve.
 fn unsupported<T>(function: &str) -> Result<T, types::Error> {
-    Err(types::Error::Unsupported(format!("{function} is not served by this version of the runner")))
+    Err(types::Error::Unsupported(format!(
+        "{function} is not served by this version of the runner"
+    )))
 }

@@ -69,11 +69,14 @@ impl Host for CallState {
     }
 
     async fn path_bytes(&mut self) -> Result<Vec<u8>, Error> {
-        self.decoded_path("request.path-bytes").await.map(<[u8]>::to_vec)
+        self.decoded_path("request.path-bytes")
+            .await
+            .map(<[u8]>::to_vec)
     }
 
     fn set_path(&mut self, path: String) -> Result<(), Error> {
-        self.request("request.set-path")?.set_path(path.into_bytes())
+        self.request("request.set-path")?
+            .set_path(path.into_bytes())
     }
 
     fn set_path_bytes(&mut self, path: Vec<u8>) -> Result<(), Error> {
@@ -107,34 +110,46 @@ impl Host for CallState {
 
     fn headers(&mut self) -> Result<Vec<HeaderEntry>, Error> {
         let mut entries = Vec::new();
-        self.request("request.headers")?.visit_headers(&mut |name, value| {
-            entries.push(HeaderEntry { name: text(name), value: text(value) });
-        });
+        self.request("request.headers")?
+            .visit_headers(&mut |name, value| {
+                entries.push(HeaderEntry {
+                    name: text(name),
+                    value: text(value),
+                });
+            });
         Ok(entries)
     }
 
     fn headers_bytes(&mut self) -> Result<Vec<HeaderEntryBytes>, Error> {
         let mut entries = Vec::new();
-        self.request("request.headers-bytes")?.visit_headers(&mut |name, value| {
-            entries.push(HeaderEntryBytes { name: name.to_vec(), value: value.to_vec() });
-        });
+        self.request("request.headers-bytes")?
+            .visit_headers(&mut |name, value| {
+                entries.push(HeaderEntryBytes {
+                    name: name.to_vec(),
+                    value: value.to_vec(),
+                });
+            });
         Ok(entries)
     }
 
     fn set_header(&mut self, name: String, value: String) -> Result<(), Error> {
-        self.request("request.set-header")?.set_header(name, value.into_bytes())
+        self.request("request.set-header")?
+            .set_header(name, value.into_bytes())
     }
 
     fn set_header_bytes(&mut self, name: String, value: Vec<u8>) -> Result<(), Error> {
-        self.request("request.set-header-bytes")?.set_header(name, value)
+        self.request("request.set-header-bytes")?
+            .set_header(name, value)
     }
 
     fn add_header(&mut self, name: String, value: String) -> Result<(), Error> {
-        self.request("request.add-header")?.add_header(name, value.into_bytes())
+        self.request("request.add-header")?
+            .add_header(name, value.into_bytes())
     }
 
     fn add_header_bytes(&mut self, name: String, value: Vec<u8>) -> Result<(), Error> {
-        self.request("request.add-header-bytes")?.add_header(name, value)
+        self.request("request.add-header-bytes")?
+            .add_header(name, value)
     }
 
     fn remove_header(&mut self, name: String) -> Result<(), Error> {
@@ -145,7 +160,10 @@ impl Host for CallState {
 
     fn arg(&mut self, name: String) -> Result<Option<ArgEntry>, Error> {
         let value = first_arg(self.request("request.arg")?, name.as_bytes());
-        Ok(value.map(|value| ArgEntry { name, value: value.map(|value| text(&value)) }))
+        Ok(value.map(|value| ArgEntry {
+            name,
+            value: value.map(|value| text(&value)),
+        }))
     }
 
     fn arg_bytes(&mut self, name: Vec<u8>) -> Result<Option<ArgEntryBytes>, Error> {
@@ -169,23 +187,32 @@ impl Host for CallState {
 
     fn args(&mut self) -> Result<Vec<ArgEntry>, Error> {
         let mut entries = Vec::new();
-        self.request("request.args")?.visit_args(&mut |name, value| {
-            entries.push(ArgEntry { name: text(name), value: value.map(text) });
-        });
+        self.request("request.args")?
+            .visit_args(&mut |name, value| {
+                entries.push(ArgEntry {
+                    name: text(name),
+                    value: value.map(text),
+                });
+            });
         Ok(entries)
     }
 
     fn args_bytes(&mut self) -> Result<Vec<ArgEntryBytes>, Error> {
         let mut entries = Vec::new();
-        self.request("request.args-bytes")?.visit_args(&mut |name, value| {
-            let value = value.map(<[u8]>::to_vec);
-            entries.push(ArgEntryBytes { name: name.to_vec(), value });
-        });
+        self.request("request.args-bytes")?
+            .visit_args(&mut |name, value| {
+                let value = value.map(<[u8]>::to_vec);
+                entries.push(ArgEntryBytes {
+                    name: name.to_vec(),
+                    value,
+                });
+            });
         Ok(entries)
     }
 
     fn set_arg(&mut self, name: String, value: String) -> Result<(), Error> {
-        self.request("request.set-arg")?.set_arg(name.into_bytes(), value.into_bytes())
+        self.request("request.set-arg")?
+            .set_arg(name.into_bytes(), value.into_bytes())
     }
 
     fn set_arg_bytes(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), Error> {
@@ -193,7 +220,8 @@ impl Host for CallState {
     }
 
     fn add_arg(&mut self, name: String, value: String) -> Result<(), Error> {
-        self.request("request.add-arg")?.add_arg(name.into_bytes(), value.into_bytes())
+        self.request("request.add-arg")?
+            .add_arg(name.into_bytes(), value.into_bytes())
     }
 
     fn add_arg_bytes(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), Error> {
@@ -201,7 +229,8 @@ impl Host for CallState {
     }
 
     fn remove_arg(&mut self, name: String) -> Result<(), Error> {
-        self.request("request.remove-arg")?.remove_arg(name.into_bytes())
+        self.request("request.remove-arg")?
+            .remove_arg(name.into_bytes())
     }
 
     fn remove_arg_bytes(&mut self, name: Vec<u8>) -> Result<(), Error> {

@@ -7,7 +7,9 @@ use crate::bindings::apisix::filter::types::{Error, HeaderEntry, HeaderEntryByte
 use crate::call_state::CallState;
 
 fn wrong_phase<T>(function: &str) -> Result<T, Error> {
-    Err(Error::WrongPhase(format!("response.{function} works in on-response only")))
+    Err(Error::WrongPhase(format!(
+        "response.{function} works in on-response only"
+    )))
 }
 
 impl Host for CallState {

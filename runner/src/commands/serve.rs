@@ -1,0 +1,90 @@
+//! `runner serve`: settings, then the socket, then the modules, then calls
+//! until a signal. The socket comes first: the gateway may call at once, and a
+//! call waits for its module.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use sandbox::{Allocation, Engine, EngineSettings};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::ServeOptions;
+use crate::conf_cache::ConfCache;
+use crate::config::{self, Config, ProcessEnvironment};
+use crate::dispatcher::Dispatcher;
+use crate::listener::Listener;
+use crate::plugin_catalog::PluginCatalog;
+use crate::tenant::Tenant;
+use crate::{server, telemetry};
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where nothing can be served: a bad configuration, no socket, no module that
+/// can be loaded.
+pub fn run(options: &ServeOptions) -> Result<()> {
+    let config = config::load(
+        options.config.as_deref(),
+        options.listen.as_deref(),
+        &ProcessEnvironment,
+    )?;
+    let _log = telemetry::start(config.log_level);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(options, config))
+}
+
+async fn serve(options: &ServeOptions, config: Config) -> Result<()> {
+    let catalog = Arc::new(PluginCatalog::list(&Tenant::sole(), &options.modules)?);
+    let engine = start_engine(&config)?;
+    let listener = Listener::bind(&config.listen)
+        .with_context(|| format!("cannot listen on unix:{}", config.listen.display()))?;
+    tracing::info!("listening on unix:{}", listener.path().display());
+    let confs = ConfCache::new(Arc::clone(&catalog), config.prepare_time);
+    let dispatcher = Arc::new(Dispatcher::new(confs));
+
+    let mut serving = std::pin::pin!(server::serve(listener, dispatcher, stop_signal()?));
+    tokio::select! {
+        () = &mut serving => return Ok(()),
+        loaded = catalog.load_all(&engine, config.limits) => match loaded {
+            0 => bail!("no module of {} can be used; the log says why", options.modules.display()),
+            loaded => tracing::info!("{loaded} plugins can be used"),
+        },
+    }
+    serving.await;
+    Ok(())
+}
+
+fn start_engine(config: &Config) -> Result<Arc<Engine>> {
+    let settings = EngineSettings {
+        instances: config.instances,
+    };
+    let engine = match Engine::start(settings) {
+        Ok(engine) => engine,
+        Err(error) => bail!("the WebAssembly engine does not start: {error:#}"),
+    };
+    match engine.allocation() {
+        Allocation::Pooled { instances } if instances == config.instances => {}
+        Allocation::Pooled { instances } => tracing::warn!(
+            "address space is short (ulimit -v?): {instances} instances at a time instead of {}",
+            config.instances
+        ),
+        Allocation::OnDemand => tracing::warn!(
+            "address space is too short for a pool of instances (ulimit -v?): calls will be slower"
+        ),
+    }
+    Ok(engine)
+}
+
+/// Done when the runner is told to stop.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+    })
+}

@@ -1,0 +1,11 @@
+//! The configuration, in two shapes: [`raw`] is what the operator wrote,
+//! [`Config`] is what the program needs. It is decoded once, before any socket
+//! is opened.
+
+pub mod checked;
+pub mod env;
+mod place;
+pub mod raw;
+
+pub use checked::{Config, ConfigError, load};
+pub use env::{Environment, ProcessEnvironment};

@@ -1,0 +1,65 @@
+//! Finds things in the text of a configuration for the sake of its errors: the
+//! line of a key, and the key that was probably meant.
+
+/// The line, from 1, where a key such as `socket.file` is set; `None` where it
+/// is not written in block style or not at all.
+pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
+    let mut parts = key.split('.').peekable();
+    let mut depth = 0;
+    for (index, line) in text.lines().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        let name = line.trim_start().split(':').next().unwrap_or_default();
+        let wanted = parts.peek()?;
+        if name == *wanted && (indent > 0) == (depth > 0) {
+            parts.next();
+            depth += 1;
+            if parts.peek().is_none() {
+                return Some(index + 1);
+            }
+        }
+    }
+    None
+}
+
+/// The known key nearest to the unknown one, read from serde's sentence
+/// "unknown field `x`, expected one of `a`, `b`".
+pub(super) fn nearest_key(message: &str) -> Option<&str> {
+    let (_, names) = message.split_once("unknown field ")?;
+    let mut names = names.split('`').skip(1).step_by(2);
+    let unknown = names.next()?;
+    names
+        .map(|known| {
+            (
+                strsim::normalized_damerau_levenshtein(unknown, known),
+                known,
+            )
+        })
+        .filter(|(likeness, _)| *likeness >= 0.4)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_should_be_found_on_its_line() {
+        let text = "# file: no\nsocket:\n  # why\n  file: x\nlogging:\n  level: y\n";
+        for (key, line) in [
+            ("socket", Some(2)),
+            ("socket.file", Some(4)),
+            ("logging.level", Some(6)),
+            ("limits", None),
+        ] {
+            assert_eq!(line_of(text, key), line, "{key}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_key_should_be_suggested() {
+        let message = "unknown field `lable`, expected one of `level`, `file`";
+        assert_eq!(nearest_key(message), Some("level"));
+        assert_eq!(nearest_key("unknown field `zzz`, expected `file`"), None);
+    }
+}

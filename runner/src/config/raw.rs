@@ -1,0 +1,79 @@
+//! The configuration as it is written. Unknown keys are refused; every key has
+//! a default, and `conf/config.yaml` shows each of them with it.
+
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawConfig {
+    /// Where the gateway finds us.
+    pub socket: RawSocket,
+    /// What is written to stderr.
+    pub logging: RawLogging,
+    /// What a filter may use.
+    pub limits: RawLimits,
+}
+
+/// `socket`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawSocket {
+    /// A path, `unix:PATH`, or `$env.NAME`.
+    pub file: String,
+}
+
+impl Default for RawSocket {
+    fn default() -> Self {
+        RawSocket {
+            file: "/tmp/runner.sock".into(),
+        }
+    }
+}
+
+/// `logging`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawLogging {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or `$env.NAME`.
+    pub level: String,
+}
+
+impl Default for RawLogging {
+    fn default() -> Self {
+        RawLogging {
+            level: "info".into(),
+        }
+    }
+}
+
+/// `limits`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawLimits {
+    /// Memory of one instance, MiB.
+    pub memory_mib: u32,
+    /// Running time of one handler, ms.
+    pub handler_ms: u32,
+    /// Start and `configure` of one instance, ms.
+    pub configure_ms: u32,
+    /// Waiting for the gateway's answers in one call, ms.
+    pub gateway_ms: u32,
+    /// Waiting for a plugin that is still being prepared, ms.
+    pub prepare_ms: u32,
+    /// Instances at the same time.
+    pub instances: u32,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        RawLimits {
+            memory_mib: 64,
+            handler_ms: 50,
+            configure_ms: 1000,
+            gateway_ms: 55_000,
+            prepare_ms: 10_000,
+            instances: 1000,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The filters behind one conf token, in the order of the configuration. Each
+//! sees what those before it changed; the first that stops ends the chain; one
+//! that fails ends the call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandbox::{Filter, RequestCall, RequestEdits, SandboxError, StopResponse, Verdict};
+use tokio::sync::SetOnce;
+
+/// What a chain made of a request.
+#[derive(Debug)]
+pub enum ChainOutcome {
+    /// It goes on with these changes.
+    Pass(RequestEdits),
+    /// It ends here with this response.
+    Stop(StopResponse),
+}
+
+/// Which filter failed, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("plugin {plugin} ({route}): {cause}")]
+pub struct ChainError {
+    /// The plugin's name.
+    pub plugin: Arc<str>,
+    /// The gateway's key of the route that brought the configuration first.
+    pub route: Arc<str>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a filter could not do its part.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Cause {
+    /// It cannot run at all.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// It ran and failed.
+    #[error(transparent)]
+    Failed(#[from] SandboxError),
+}
+
+/// Why a filter cannot run.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unavailable {
+    /// No module of this name.
+    #[error("there is no such plugin; {0}")]
+    Missing(String),
+    /// Its module could not be loaded.
+    #[error("its module could not be loaded: {0}")]
+    NotLoaded(Arc<str>),
+    /// It refused its configuration, or failed to look at it.
+    #[error("its configuration cannot be used: {0}")]
+    NotConfigured(SandboxError),
+    /// It is not ready yet.
+    #[error("it is still being prepared after {} ms", .0.as_millis())]
+    NotReady(Duration),
+}
+
+/// A filter that is ready or will be, or the reason why it never will.
+pub type Readiness = SetOnce<Result<Filter, Unavailable>>;
+
+/// One position of a chain.
+pub struct Link {
+    /// The plugin's name.
+    pub plugin: Arc<str>,
+    /// Set once the configuration has been checked.
+    pub readiness: Arc<Readiness>,
+}
+
+/// The filters behind one conf token.
+pub struct FilterChain {
+    links: Vec<Link>,
+    route: Arc<str>,
+    /// How long a call waits for a filter that is not ready.
+    prepare_time: Duration,
+}
+
+impl FilterChain {
+    /// A chain in this order. `route` is for the log only: the same
+    /// configuration may belong to many routes.
+    #[must_use]
+    pub fn new(links: Vec<Link>, route: &str, prepare_time: Duration) -> Self {
+        FilterChain {
+            links,
+            route: Arc::from(route),
+            prepare_time,
+        }
+    }
+
+    /// Sends a request through the chain.
+    ///
+    /// # Errors
+    /// [`ChainError`] of the first filter that cannot do its part; nothing of
+    /// what the filters before it did remains.
+    pub async fn on_request(&self, call: RequestCall) -> Result<ChainOutcome, ChainError> {
+        let mut call = Box::new(call);
+        for link in &self.links {
+            let filter = self
+                .ready(link)
+                .await
+                .map_err(|cause| self.error(link, cause))?;
+            let (after, verdict) = filter.on_request(call).await;
+            call = after;
+            match verdict {
+                Ok(Verdict::Next) => {}
+                Ok(Verdict::Stop(response)) => return Ok(ChainOutcome::Stop(response)),
+                Err(cause) => return Err(self.error(link, cause)),
+            }
+        }
+        Ok(ChainOutcome::Pass(call.edits))
+    }
+
+    async fn ready<'a>(&self, link: &'a Link) -> Result<&'a Filter, Unavailable> {
+        let readiness = match link.readiness.get() {
+            Some(readiness) => readiness,
+            None => tokio::time::timeout(self.prepare_time, link.readiness.wait())
+                .await
+                .map_err(|_| Unavailable::NotReady(self.prepare_time))?,
+        };
+        readiness.as_ref().map_err(Clone::clone)
+    }
+
+    fn error(&self, link: &Link, cause: impl Into<Cause>) -> ChainError {
+        let (plugin, route) = (Arc::clone(&link.plugin), Arc::clone(&self.route));
+        ChainError {
+            plugin,
+            route,
+            cause: cause.into(),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `PrepareConf`: a configuration in exchange for a token. The gateway holds a
+//! lock over all routes while it waits (`init.lua`), so this never runs guest
+//! code and never waits for anything; a fault of the configuration shows at
+//! the first call.
+
+use bytes::Bytes;
+use protocol::prepare_conf::Req;
+
+use super::Outcome;
+use crate::conf_cache::{ConfCache, Configuration, PluginConf};
+use crate::error_reply::CallError;
+use crate::tenant::Tenant;
+
+/// Serves one payload.
+///
+/// # Errors
+/// [`CallError`] only for a payload that cannot be read.
+pub fn handle(confs: &ConfCache, tenant: &Tenant, payload: Bytes) -> Result<Outcome, CallError> {
+    let request = Req::decode(payload)?;
+    let configuration = request
+        .conf()
+        .map(|entry| PluginConf {
+            name: String::from_utf8_lossy(entry.name).into(),
+            text: Bytes::copy_from_slice(entry.value.unwrap_or_default()),
+        })
+        .collect::<Configuration>();
+    let route = String::from_utf8_lossy(request.key().unwrap_or_default()).into_owned();
+    let conf_token = confs.token_for(tenant, configuration, &route);
+    Ok(Outcome::Prepared { conf_token })
+}

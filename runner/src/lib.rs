@@ -1,0 +1,41 @@
+//! The glue between the gateway's wire and the sandbox, in the order in which
+//! a call meets it:
+//!
+//! ```text
+//!   unix socket
+//!       | bytes
+//!   listener, server     bind; accept; drain
+//!       |
+//!   gateway_link         bytes <-> frames  <-------------------+
+//!       | Frame                                                |
+//!   dispatcher           frame -> handler, panic barrier       | a filter's
+//!       |                                                      | question
+//!   handlers             one use case per RPC type             | (ExtraInfo)
+//!       | conf token                                           |
+//!   conf_cache           configuration <-> token <-> chain     |
+//!       |                                                      |
+//!   filter_chain         order, first stop wins                |
+//!       |                                                      |
+//!   sandbox (crate)      one fresh instance per filter --------+
+//!       | outcome
+//!   translate, error_reply    the only way back to bytes
+//! ```
+//!
+//! Every arrow points down; the one question that goes up does so through the
+//! port `sandbox::Gateway`.
+
+pub mod cli;
+pub mod commands;
+pub mod conf_cache;
+pub mod config;
+pub mod dispatcher;
+pub mod error_reply;
+pub mod filter_chain;
+pub mod gateway_link;
+pub mod handlers;
+pub mod listener;
+pub mod plugin_catalog;
+pub mod server;
+pub mod telemetry;
+pub mod tenant;
+pub mod translate;

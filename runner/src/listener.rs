@@ -1,0 +1,129 @@
+//! The socket file: made so that no moment passes without a working socket at
+//! the path, and removed only while it is still ours. Knows nothing of what is
+//! said on it.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{UnixListener, UnixSocket};
+
+/// Connections that may wait to be accepted; the kernel's own limit
+/// (`net.core.somaxconn`) cuts it. nginx takes a full queue for a failure.
+const BACKLOG: u32 = 4096;
+
+/// Who may connect: everybody. The gateway's workers run as another user than
+/// the process that starts the runner, in every stock installation; whoever
+/// wants less puts the socket into a folder that only the workers can enter.
+const MODE: u32 = 0o666;
+
+/// A socket that listens at a path.
+#[derive(Debug)]
+pub struct Listener {
+    socket: UnixListener,
+    path: PathBuf,
+    /// Device and inode: a socket that another runner put at the same path
+    /// since then is not ours to remove.
+    identity: (u64, u64),
+}
+
+impl Listener {
+    /// Listens at `path`, in the place of whatever socket is there: the
+    /// gateway starts the new runner before it stops the old one. The socket
+    /// is made under another name and moved there, ready to accept.
+    ///
+    /// # Errors
+    /// The system's; also where something is at the path that is no socket.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::FileTypeExt;
+        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+            let text = "something that is not a socket is in the way";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let draft = draft_of(path);
+        let _ = std::fs::remove_file(&draft);
+        let listener = Self::bind_draft(&draft, path);
+        if listener.is_err() {
+            let _ = std::fs::remove_file(&draft);
+        }
+        listener
+    }
+
+    fn bind_draft(draft: &Path, path: &Path) -> io::Result<Self> {
+        let socket = UnixSocket::new_stream()?;
+        socket.bind(draft)?;
+        std::fs::set_permissions(draft, std::fs::Permissions::from_mode(MODE))?;
+        let socket = socket.listen(BACKLOG)?;
+        let identity = identity_of(draft)?;
+        std::fs::rename(draft, path)?;
+        Ok(Listener {
+            socket,
+            path: path.to_owned(),
+            identity,
+        })
+    }
+
+    /// The listening socket.
+    pub fn socket(&self) -> &UnixListener {
+        &self.socket
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if identity_of(&self.path).is_ok_and(|identity| identity == self.identity) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Beside the path, since a file can only be renamed within a file system, and
+/// not longer than it: a socket's path may have 107 bytes.
+fn draft_of(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".{}", std::process::id()))
+}
+
+fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("sub/runner.sock");
+        (folder, path)
+    }
+
+    #[tokio::test]
+    async fn the_newer_of_two_should_keep_its_socket() {
+        let (_folder, path) = path();
+        let old = Listener::bind(&path).expect("first");
+        let new = Listener::bind(&path).expect("second, over a live one");
+        drop(old);
+        std::os::unix::net::UnixStream::connect(&path).expect("still there");
+        drop(new);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_socket_should_stay() {
+        let (_folder, path) = path();
+        std::fs::create_dir_all(path.parent().expect("folder")).expect("folder");
+        std::fs::write(&path, "mine").expect("file");
+        let error = Listener::bind(&path).expect_err("in the way");
+        assert!(error.to_string().contains("not a socket"), "{error}");
+        assert_eq!(std::fs::read(&path).expect("file"), b"mine");
+    }
+}

@@ -1,0 +1,199 @@
+//! Plugin names and the components behind them: reads the folder of modules,
+//! compiles each in the background, and makes filters of plugins and
+//! configurations.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use sandbox::{Engine, Filter, Limits, Plugin};
+use tokio::sync::SetOnce;
+
+use crate::filter_chain::{Readiness, Unavailable};
+use crate::tenant::Tenant;
+
+/// A plugin that is loaded or will be, or the reason why it cannot.
+type Loading = SetOnce<Result<Arc<Plugin>, Arc<str>>>;
+
+/// The plugins of all tenants.
+pub struct PluginCatalog {
+    plugins: BTreeMap<(Tenant, Arc<str>), Module>,
+}
+
+struct Module {
+    file: PathBuf,
+    size: u64,
+    loading: Arc<Loading>,
+}
+
+impl PluginCatalog {
+    /// Lists a folder: every `NAME.wasm` in it is the plugin NAME. What else
+    /// is there is named in the log.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read or has no module at all.
+    pub fn list(tenant: &Tenant, folder: &Path) -> Result<Self> {
+        let entries = std::fs::read_dir(folder).with_context(|| {
+            format!(
+                "cannot read the modules folder {}; give another with --modules",
+                folder.display()
+            )
+        })?;
+        let mut plugins = BTreeMap::new();
+        for entry in entries {
+            let file = entry
+                .with_context(|| format!("cannot list {}", folder.display()))?
+                .path();
+            if let Some((name, module)) = Module::recognise(file) {
+                plugins.insert((tenant.clone(), name), module);
+            }
+        }
+        if plugins.is_empty() {
+            bail!(
+                "no NAME.wasm in the modules folder {}; put a filter there, for example from \
+                 examples-wasm/",
+                folder.display()
+            );
+        }
+        Ok(PluginCatalog { plugins })
+    }
+
+    /// Loads every module, the smallest first, one at a time so that the
+    /// threads that serve calls keep a core. Returns how many can be used.
+    pub async fn load_all(&self, engine: &Arc<Engine>, limits: Limits) -> usize {
+        let mut modules: Vec<_> = self.plugins.iter().collect();
+        modules.sort_by_key(|(_, module)| module.size);
+        let mut loaded = 0;
+        for ((_, name), module) in modules {
+            let outcome = module.load(engine, name, limits).await;
+            loaded += usize::from(outcome.is_ok());
+            // Nobody else sets it.
+            let _ = module.loading.set(outcome);
+        }
+        loaded
+    }
+
+    /// Makes a filter of a plugin and a configuration in the background: waits
+    /// for the plugin, then lets the guest check the configuration.
+    pub fn prepare(
+        &self,
+        tenant: &Tenant,
+        name: &Arc<str>,
+        text: Bytes,
+        route: &str,
+    ) -> Arc<Readiness> {
+        let readiness = Arc::new(Readiness::new());
+        let Some(module) = self.plugins.get(&(tenant.clone(), Arc::clone(name))) else {
+            let missing = Unavailable::Missing(self.suggest(tenant, name));
+            tracing::warn!(plugin = &**name, route, "{missing}; every call fails");
+            // New, so it is not set.
+            let _ = readiness.set(Err(missing));
+            return readiness;
+        };
+        let checking = Arc::clone(&module.loading);
+        let (ready, name, route) = (Arc::clone(&readiness), Arc::clone(name), route.to_owned());
+        tokio::spawn(async move {
+            let outcome = check(&checking, text).await;
+            if let Err(unavailable) = &outcome {
+                tracing::warn!(plugin = &*name, route, "{unavailable}; every call fails");
+            }
+            // Nobody else sets it.
+            let _ = ready.set(outcome);
+        });
+        readiness
+    }
+
+    fn suggest(&self, tenant: &Tenant, name: &str) -> String {
+        let known = self
+            .plugins
+            .keys()
+            .filter(|(of, _)| of == tenant)
+            .map(|(_, name)| name);
+        let nearest = known
+            .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        match nearest {
+            Some((likeness, known)) if likeness >= 0.5 => format!("did you mean {known}?"),
+            _ => format!("the modules folder would need a {name}.wasm"),
+        }
+    }
+}
+
+impl Module {
+    fn recognise(file: PathBuf) -> Option<(Arc<str>, Self)> {
+        let shown = file.display();
+        let metadata = match std::fs::metadata(&file) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                tracing::warn!("{shown} is ignored: {error}");
+                return None;
+            }
+        };
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        let name = file.file_stem().and_then(|stem| stem.to_str());
+        match (extension, name) {
+            _ if metadata.is_dir() => tracing::debug!("{shown} is ignored: it is a folder"),
+            (Some("wasm"), Some(name)) => {
+                let (name, size) = (Arc::from(name), metadata.len());
+                return Some((
+                    name,
+                    Module {
+                        file,
+                        size,
+                        loading: Arc::default(),
+                    },
+                ));
+            }
+            (Some("cwasm"), _) => {
+                let refused = sandbox::LoadError::Precompiled;
+                tracing::error!("{shown} is refused: {refused}");
+            }
+            _ => tracing::warn!("{shown} is ignored: expected NAME.wasm"),
+        }
+        None
+    }
+
+    async fn load(
+        &self,
+        engine: &Arc<Engine>,
+        name: &str,
+        limits: Limits,
+    ) -> Result<Arc<Plugin>, Arc<str>> {
+        let shown = self.file.display();
+        let started = std::time::Instant::now();
+        match self.try_load(engine, name, limits).await {
+            Ok(plugin) => {
+                let (ms, bytes) = (started.elapsed().as_millis(), self.size);
+                tracing::info!("plugin {name} is ready ({shown}, {bytes} bytes, {ms} ms)");
+                Ok(plugin)
+            }
+            Err(error) => {
+                tracing::error!("{shown} is refused: {error:#}");
+                Err(Arc::from(format!("{error:#}")))
+            }
+        }
+    }
+
+    async fn try_load(
+        &self,
+        engine: &Arc<Engine>,
+        name: &str,
+        limits: Limits,
+    ) -> Result<Arc<Plugin>> {
+        let file = self.file.clone();
+        let wasm = tokio::task::spawn_blocking(move || std::fs::read(file)).await??;
+        Ok(Plugin::load(engine, name, wasm, limits).await?)
+    }
+}
+
+async fn check(loading: &Loading, text: Bytes) -> Result<Filter, Unavailable> {
+    let plugin = match loading.wait().await {
+        Ok(plugin) => Arc::clone(plugin),
+        Err(reason) => return Err(Unavailable::NotLoaded(Arc::clone(reason))),
+    };
+    let filter = Filter::new(plugin, text);
+    filter.check().await.map_err(Unavailable::NotConfigured)?;
+    Ok(filter)
+}

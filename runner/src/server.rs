@@ -1,0 +1,115 @@
+//! Accepts connections and serves each in a task of its own until the gateway
+//! closes it or the runner is told to stop. The only place that spawns tasks
+//! for connections.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::dispatcher::{Dispatcher, ReplyBuilders};
+use crate::gateway_link::{GatewayLink, ReadError};
+use crate::listener::Listener;
+use crate::tenant::Tenant;
+
+/// Calls in flight may take this long to end after the runner was told to
+/// stop. The gateway kills the runner 1 s after it asked it to end.
+const DRAIN: Duration = Duration::from_millis(700);
+
+/// Pause after a failed accept, most likely for want of file descriptors: time
+/// for some to be closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop` is done, then lets the calls in flight end.
+pub async fn serve(
+    listener: Listener,
+    dispatcher: Arc<Dispatcher>,
+    stop: impl Future<Output = ()>,
+) {
+    let (closing, closed) = watch::channel(false);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.socket().accept() => match accepted {
+                Ok((stream, _)) => {
+                    let connection = Connection {
+                        link: Arc::new(GatewayLink::new(stream)),
+                        dispatcher: Arc::clone(&dispatcher),
+                        closed: closed.clone(),
+                    };
+                    tokio::spawn(connection.serve());
+                }
+                Err(error) => {
+                    tracing::error!("cannot accept a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    drop(closed);
+    closing.send_replace(true);
+    let drained = tokio::time::timeout(DRAIN, closing.closed()).await;
+    if drained.is_err() {
+        tracing::warn!(
+            "calls were still in flight after {} ms and are given up",
+            DRAIN.as_millis()
+        );
+    }
+}
+
+/// One connection and what serves it.
+struct Connection {
+    link: Arc<GatewayLink>,
+    dispatcher: Arc<Dispatcher>,
+    closed: watch::Receiver<bool>,
+}
+
+impl Connection {
+    /// Answers one frame after the other. A client that stops reading or
+    /// writing holds up nobody but itself.
+    async fn serve(mut self) {
+        let tenant = Tenant::sole();
+        let mut builders = ReplyBuilders::default();
+        loop {
+            let frame = tokio::select! {
+                frame = self.link.read_frame() => frame,
+                _ = self.closed.wait_for(|closed| *closed) => return,
+            };
+            let frame = match frame {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(error) => return self.refuse(&error, &mut builders).await,
+            };
+            let reply = self
+                .dispatcher
+                .dispatch(&tenant, frame, &self.link, &mut builders)
+                .await;
+            if self.link.is_broken() {
+                tracing::warn!("a connection is closed: the gateway did not answer a question");
+                return;
+            }
+            if let Err(error) = self.link.write(reply).await {
+                return log_lost(&error);
+            }
+        }
+    }
+
+    /// The stream cannot be followed any further; where its other end can
+    /// still read, it is told so.
+    async fn refuse(&self, error: &ReadError, builders: &mut ReplyBuilders) {
+        tracing::warn!("a connection is closed: {error}");
+        if matches!(error, ReadError::Frame(_)) {
+            let reply = builders.bad_request();
+            if let Err(error) = self.link.write(reply).await {
+                log_lost(&error);
+            }
+        }
+    }
+}
+
+fn log_lost(error: &io::Error) {
+    tracing::warn!("a reply was lost: the gateway closed the connection ({error})");
+}

@@ -1,0 +1,16 @@
+//! Whose filters these are. A tenant is part of every key under which
+//! anything is shared between calls; today there is one.
+
+use std::sync::Arc;
+
+/// A tenant's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tenant(Arc<str>);
+
+impl Tenant {
+    /// The one that serves where no tenants are configured.
+    #[must_use]
+    pub fn sole() -> Self {
+        Tenant(Arc::from("default"))
+    }
+}
