@@ -10,9 +10,12 @@ mod types;
 mod verdict;
 
 #[doc(hidden)]
+#[cfg(target_arch = "wasm32")]
 pub mod bindings;
 #[doc(hidden)]
 pub mod export;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 
 pub use failure::Failure;
 pub use filter::{Filter, RequestFilter, ResponseFilter};
@@ -22,4 +25,7 @@ pub use host::{chain, clock, log, plugin, variables};
 pub use types::{ArgEntry, ArgEntryBytes, Error, HeaderEntry, HeaderEntryBytes};
 pub use verdict::{StopResponse, Verdict};
 
+#[cfg(target_arch = "wasm32")]
 use bindings::base::apisix::filter as imports;
+#[cfg(not(target_arch = "wasm32"))]
+use testing::imports;

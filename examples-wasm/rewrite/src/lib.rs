@@ -21,3 +21,23 @@ impl RequestFilter for Rewrite {
 }
 
 guest_sdk::export_request_filter!(Rewrite);
+
+#[cfg(test)]
+mod tests {
+    use super::Rewrite;
+    use guest_sdk::testing::{FakeRequest, run_request};
+
+    #[test]
+    fn path_header_and_argument_are_set_and_the_rest_is_kept() {
+        let request = FakeRequest::new("GET", "/get")
+            .header("accept", "*/*")
+            .header("x-resp-a6-runner", "Go")
+            .arg("a", "1");
+        let outcome = run_request::<Rewrite>("any text", request);
+        let sent = outcome.passed();
+        assert_eq!(sent.path(), "/a6/python/runner");
+        assert_eq!(sent.header_values("X-Resp-A6-Runner"), ["Python"]);
+        assert_eq!(sent.header_values("Accept"), ["*/*"]);
+        assert_eq!(sent.query(), "a=1&a6_runner=Python");
+    }
+}

@@ -1,0 +1,11 @@
+//! The fake host: one file per interface in `wit/`, each with the functions
+//! that the generated bindings have in a component, so that `host/` cannot
+//! tell the two apart.
+
+pub(crate) mod chain;
+pub(crate) mod clock;
+pub(crate) mod log;
+pub(crate) mod plugin;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod variables;
