@@ -2,6 +2,7 @@
 //! until a signal. The socket comes first: the gateway may call at once, and a
 //! call waits for its module.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -32,11 +33,16 @@ pub fn run(options: &ServeOptions) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(options, config))
+    runtime.block_on(async { serve(&options.modules, config, stop_signal()?).await })
 }
 
-async fn serve(options: &ServeOptions, config: Config) -> Result<()> {
-    let catalog = Arc::new(PluginCatalog::list(&Tenant::sole(), &options.modules)?);
+/// Serves the modules of a folder until `stop` is done.
+pub(super) async fn serve(
+    modules: &Path,
+    config: Config,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let catalog = Arc::new(PluginCatalog::list(&Tenant::sole(), modules)?);
     let engine = start_engine(&config)?;
     let listener = Listener::bind(&config.listen)
         .with_context(|| format!("cannot listen on unix:{}", config.listen.display()))?;
@@ -44,11 +50,11 @@ async fn serve(options: &ServeOptions, config: Config) -> Result<()> {
     let confs = ConfCache::new(Arc::clone(&catalog), config.prepare_time);
     let dispatcher = Arc::new(Dispatcher::new(confs));
 
-    let mut serving = std::pin::pin!(server::serve(listener, dispatcher, stop_signal()?));
+    let mut serving = std::pin::pin!(server::serve(listener, dispatcher, stop));
     tokio::select! {
         () = &mut serving => return Ok(()),
         loaded = catalog.load_all(&engine, config.limits) => match loaded {
-            0 => bail!("no module of {} can be used; the log says why", options.modules.display()),
+            0 => bail!("no module of {} can be used; the log says why", modules.display()),
             loaded => tracing::info!("{loaded} plugins can be used"),
         },
     }

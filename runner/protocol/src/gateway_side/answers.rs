@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::payload::{Payload, Root};
 use crate::wire::a6;
-use crate::{DecodeError, Entries, Frame, RpcType};
+use crate::{DecodeError, Entries, Entry, Frame, RpcType};
 
 /// An owned entry of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,35 @@ pub struct NamedValue {
     pub name: Vec<u8>,
     /// Absent and empty differ, as in [`crate::Entry`].
     pub value: Option<Vec<u8>>,
+}
+
+impl NamedValue {
+    /// An entry with a value.
+    #[must_use]
+    pub fn new(name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        Self {
+            name: name.into(),
+            value: Some(value.into()),
+        }
+    }
+
+    /// An entry without a value.
+    #[must_use]
+    pub fn bare(name: impl Into<Vec<u8>>) -> Self {
+        Self {
+            name: name.into(),
+            value: None,
+        }
+    }
+
+    /// The same entry, to be encoded.
+    #[must_use]
+    pub fn entry(&self) -> Entry<'_> {
+        Entry {
+            name: &self.name,
+            value: self.value.as_deref(),
+        }
+    }
 }
 
 /// What the runner wants done with a request.

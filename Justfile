@@ -1,0 +1,46 @@
+# The verbs of this project; people and CI use the same. Without `just` on the
+# machine, ./just installs it into target/ and takes the same words.
+
+# List the verbs.
+default:
+    @just --justfile {{justfile()}} --list --unsorted
+
+# See two filters act on captured APISIX requests.
+demo:
+    cargo run --locked -- demo
+
+# Build the runner for production: target/release/runner.
+release:
+    cargo build --locked --release -p runner
+
+# Build every example filter to target/modules/NAME.wasm.
+examples *NAMES:
+    examples-wasm/build {{NAMES}}
+
+# Install what the tests need, then run all of them.
+test: setup examples check-gen
+    cargo test --locked --workspace
+
+# Install what the tests need beyond cargo, into target/tools/.
+setup:
+    tests/setup
+
+# Write the code that is generated from schema/.
+gen:
+    schema/generate
+
+# Fail if the generated code is not what schema/ gives.
+check-gen:
+    schema/generate --check
+
+# Fail on anything rustfmt or clippy would change.
+lint:
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Format everything.
+fmt:
+    cargo fmt --all
+
+# What CI runs.
+ci: demo test lint
