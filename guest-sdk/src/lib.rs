@@ -1,5 +1,55 @@
-//! Write filters for Apache APISIX in Rust, test them natively, and build
-//! them into WebAssembly components that the runner loads.
+//! Write filters for Apache APISIX in Rust, test them natively, and build them
+//! into WebAssembly components that the runner loads.
+//!
+//! A filter implements [`Filter`] and one or both of [`RequestFilter`] and
+//! [`ResponseFilter`], and says which with [`export_request_filter!`],
+//! [`export_response_filter!`] or [`export_filter!`]:
+//!
+//! ```
+//! use guest_sdk::{Failure, Filter, Request, RequestFilter, Verdict};
+//!
+//! struct Greet {
+//!     name: String,
+//! }
+//!
+//! impl Filter for Greet {
+//!     fn configure(text: &str) -> Result<Self, Failure> {
+//!         Ok(Greet { name: text.to_owned() })
+//!     }
+//! }
+//!
+//! impl RequestFilter for Greet {
+//!     fn on_request(&self, request: &mut Request) -> Result<Verdict, Failure> {
+//!         request.set_header("x-greeting", &["hello ", &self.name].concat())?;
+//!         Ok(Verdict::Next)
+//!     }
+//! }
+//!
+//! guest_sdk::export_request_filter!(Greet);
+//!
+//! // An ordinary test; see `guest_sdk::testing`.
+//! use guest_sdk::testing::{FakeRequest, run_request};
+//!
+//! let outcome = run_request::<Greet>("world", FakeRequest::new("GET", "/"));
+//! assert_eq!(outcome.passed().header("x-greeting").as_deref(), Some("hello world"));
+//! ```
+//!
+//! Besides the [`Request`] or [`Response`] a filter has [`variables`],
+//! [`chain`], [`log`], [`clock`] and [`plugin`]. There is nothing else: no
+//! files, no sockets, no environment.
+//!
+//! # Building
+//!
+//! The crate is a `cdylib`, built for `wasm32-unknown-unknown` and turned into
+//! a component; `examples-wasm/build` does both. Nothing in this crate asks
+//! for WASI.
+//!
+//! # Small and quick
+//!
+//! Every call gets a fresh instance, so each page of memory that a filter
+//! touches is set up again. Do the work in `configure`, and prefer
+//! `[a, b].concat()` to `format!`: the formatting machinery alone is larger
+//! than a whole small filter. A panic ends the call as a failure.
 
 #![deny(missing_docs)]
 

@@ -52,6 +52,8 @@ mod request;
 mod response;
 mod rules;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 
 pub use outcome::{LogLine, RequestOutcome, ResponseOutcome};
 pub use request::{FakeRequest, SentRequest};

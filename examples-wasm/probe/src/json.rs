@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// `key: reason`, or `key.inner: reason` where the reason has a key already.
+/// `key: reason`; inside another key once more: `key: inner: reason`.
 fn behind(key: &str, reason: &str) -> String {
     let mut text = String::from(key);
     text.push_str(": ");

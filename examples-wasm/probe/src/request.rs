@@ -1,11 +1,11 @@
 //! The request phase: read and report, edit, then stop or go on.
 
-use guest_sdk::{Failure, Request, StopResponse, Verdict, variables};
+use guest_sdk::{Error, Request, StopResponse, Verdict, variables};
 
 use crate::config::{Config, Edits, Reads, Stop};
 use crate::report::Report;
 
-pub(crate) fn run(config: &Config, request: &mut Request) -> Result<Verdict, Failure> {
+pub(crate) fn run(config: &Config, request: &mut Request) -> Result<Verdict, Error> {
     let report = read(config, request)?;
     edit(&config.edits, request)?;
     match &config.stop {
@@ -21,7 +21,7 @@ pub(crate) fn run(config: &Config, request: &mut Request) -> Result<Verdict, Fai
 
 /// The report with the header that is to carry it. What the configuration
 /// asks of the gateway is asked even if nobody wants a report.
-fn read<'a>(config: &'a Config, request: &Request) -> Result<Option<(&'a str, String)>, Failure> {
+fn read<'a>(config: &'a Config, request: &Request) -> Result<Option<(&'a str, String)>, Error> {
     let Some(header) = &config.report else {
         ask(&config.reads, request, None)?;
         return Ok(None);
@@ -41,16 +41,16 @@ fn read<'a>(config: &'a Config, request: &Request) -> Result<Option<(&'a str, St
     Ok(Some((header, report.finish())))
 }
 
-fn ask(reads: &Reads, request: &Request, report: Option<&mut Report>) -> Result<(), Failure> {
+fn ask(reads: &Reads, request: &Request, report: Option<&mut Report>) -> Result<(), Error> {
     ask_gateway(reads, || request.body(), report)
 }
 
 /// Asks for variables and body in either phase.
 pub(crate) fn ask_gateway(
     reads: &Reads,
-    body: impl Fn() -> Result<Option<Vec<u8>>, guest_sdk::Error>,
+    body: impl Fn() -> Result<Option<Vec<u8>>, Error>,
     mut report: Option<&mut Report>,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     if let Some(names) = &reads.vars {
         let asked: Vec<&str> = names.iter().map(String::as_str).collect();
         let values = variables::get_many(&asked)?;
@@ -68,7 +68,7 @@ pub(crate) fn ask_gateway(
     Ok(())
 }
 
-fn edit(edits: &Edits, request: &mut Request) -> Result<(), Failure> {
+fn edit(edits: &Edits, request: &mut Request) -> Result<(), Error> {
     if let Some(path) = &edits.set_path {
         request.set_path(path)?;
     }

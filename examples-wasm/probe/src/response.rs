@@ -1,12 +1,12 @@
 //! The response phase: read and report, then edit.
 
-use guest_sdk::{Failure, Response};
+use guest_sdk::{Error, Response};
 
 use crate::config::{Config, ResponseConfig};
 use crate::report::Report;
 use crate::request::ask_gateway;
 
-pub(crate) fn run(config: &Config, response: &mut Response) -> Result<(), Failure> {
+pub(crate) fn run(config: &Config, response: &mut Response) -> Result<(), Error> {
     let report = read(config, response)?;
     edit(&config.response, response)?;
     if let Some((header, report)) = report {
@@ -15,7 +15,7 @@ pub(crate) fn run(config: &Config, response: &mut Response) -> Result<(), Failur
     Ok(())
 }
 
-fn read<'a>(config: &'a Config, response: &Response) -> Result<Option<(&'a str, String)>, Failure> {
+fn read<'a>(config: &'a Config, response: &Response) -> Result<Option<(&'a str, String)>, Error> {
     let reads = &config.response.reads;
     let Some(header) = &config.report else {
         ask_gateway(reads, || response.body(), None)?;
@@ -29,7 +29,7 @@ fn read<'a>(config: &'a Config, response: &Response) -> Result<Option<(&'a str, 
     Ok(Some((header, report.finish())))
 }
 
-fn edit(edits: &ResponseConfig, response: &mut Response) -> Result<(), Failure> {
+fn edit(edits: &ResponseConfig, response: &mut Response) -> Result<(), Error> {
     if let Some(status) = edits.set_status {
         response.set_status(status)?;
     }
