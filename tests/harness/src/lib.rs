@@ -1,1 +1,18 @@
-//! Not written yet.
+//! What the end-to-end tests stand on: a gateway without APISIX, and a runner
+//! process under control.
+//!
+//! [`TestGateway`] speaks the wire as APISIX does and then does with the reply
+//! what APISIX does with it, mistakes included, so that a test can ask what the
+//! upstream or the client would have seen. [`RunnerProcess`] starts the real
+//! binary the way APISIX starts it.
+//!
+//! Must not know how the runner works: it sees a socket and a process.
+
+pub mod http;
+pub mod query;
+pub mod runner_process;
+pub mod test_gateway;
+
+pub use http::{ClientResponse, HttpOutcome, HttpRequest, UpstreamRequest, UpstreamResponse};
+pub use runner_process::RunnerProcess;
+pub use test_gateway::{Fault, Observed, RouteConf, TestGateway};
