@@ -6,6 +6,7 @@ use std::fmt;
 
 use flatbuffers::{ForwardsUOffset, Vector, VectorIter};
 
+use crate::EncodeError;
 use crate::wire::a6::TextEntry;
 
 pub(crate) type TextEntries<'a> = Vector<'a, ForwardsUOffset<TextEntry<'a>>>;
@@ -87,4 +88,13 @@ impl fmt::Debug for Entries<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.clone()).finish()
     }
+}
+
+/// Refuses a nameless entry in an outgoing list: the gateway would fail on it
+/// with a 500, at the client's expense.
+pub(crate) fn check_names(list: &'static str, entries: &[Entry<'_>]) -> Result<(), EncodeError> {
+    if entries.iter().any(|entry| entry.name.is_empty()) {
+        return Err(EncodeError::EmptyName { list });
+    }
+    Ok(())
 }

@@ -17,6 +17,9 @@ use crate::wire::a6::{TextEntry, TextEntryArgs};
 /// connection.
 const KEPT: usize = 64 * 1024;
 
+/// Room for the tables around a large body.
+const SLACK: usize = 1024;
+
 pub(crate) type BytesOffset = WIPOffset<Vector<'static, u8>>;
 pub(crate) type EntriesOffset = WIPOffset<Vector<'static, ForwardsUOffset<TextEntry<'static>>>>;
 
@@ -40,12 +43,20 @@ impl FrameBuilder {
     /// beyond what a frame can carry: past 2 GiB the builder would panic.
     pub(crate) fn begin(&mut self, floor: Floor) -> Result<(), EncodeError> {
         floor.check()?;
-        if self.buffer.mut_finished_buffer().0.len() > KEPT {
-            self.buffer = FlatBufferBuilder::new();
-        } else {
-            self.buffer.reset();
+        if self.capacity() > KEPT {
+            *self = Self::new();
+        }
+        self.buffer.reset();
+        if floor.0 > KEPT {
+            // At once, because growing copies a large body several times over.
+            self.buffer = FlatBufferBuilder::with_capacity(floor.0 + floor.0 / 8 + SLACK);
         }
         Ok(())
+    }
+
+    fn capacity(&mut self) -> usize {
+        // The buffer is whole whether or not the message in it is finished.
+        self.buffer.mut_finished_buffer().0.len()
     }
 
     pub(crate) fn tables(&mut self) -> &mut FlatBufferBuilder<'static> {
@@ -124,5 +135,25 @@ impl Floor {
             return Err(EncodeError::TooLarge { at_least: self.0 });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extra_info::{Question, encode_question};
+
+    #[test]
+    fn memory_is_reused_while_it_is_small() {
+        let mut frame = FrameBuilder::new();
+        let mut capacity_after = |length| {
+            let name = vec![b'x'; length];
+            assert!(encode_question(&mut frame, Question::Var(&name)).is_ok());
+            frame.capacity()
+        };
+        let small = capacity_after(1000);
+        assert_eq!(capacity_after(10), small, "kept");
+        assert!(capacity_after(1_000_000) > KEPT);
+        assert!(capacity_after(10) <= KEPT, "given back");
     }
 }

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use flatbuffers::{UnionWIPOffset, WIPOffset};
 
+use crate::entry::check_names;
 use crate::frame_builder::Floor;
 use crate::payload::{Payload, Root};
 use crate::wire::a6::httpreq_call as wire;
@@ -225,13 +226,4 @@ fn write_rewrite(
         body: frame.bytes(rewrite.body),
     };
     Ok(wire::Rewrite::create(frame.tables(), &rewrite).as_union_value())
-}
-
-/// The gateway fails on an entry without a name: with a 500, at the client's
-/// expense.
-pub(crate) fn check_names(list: &'static str, entries: &[Entry<'_>]) -> Result<(), EncodeError> {
-    if entries.iter().any(|entry| entry.name.is_empty()) {
-        return Err(EncodeError::EmptyName { list });
-    }
-    Ok(())
 }

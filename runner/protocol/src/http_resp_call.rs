@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 
+use crate::entry::check_names;
 use crate::frame_builder::Floor;
-use crate::http_req_call::check_names;
 use crate::payload::{Payload, Root};
 use crate::wire::a6::httpresp_call as wire;
 use crate::{DecodeError, EncodeError, Entries, Entry, FrameBuilder, RpcType};
