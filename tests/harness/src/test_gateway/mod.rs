@@ -1,5 +1,5 @@
 //! A gateway worker without nginx: its connections, its tokens, its retries.
-//! What it does with a reply is in [`request_phase`] and [`response_phase`].
+//! What it does with a reply is in `request_phase.rs` and `response_phase.rs`.
 //!
 //! The rules are those of `apisix/plugins/ext-plugin/init.lua`, APISIX 3.18.
 //! Must not know what the runner is made of.
@@ -135,6 +135,16 @@ impl TestGateway {
     pub fn before_3_16(mut self) -> Self {
         self.keeps_query = false;
         self
+    }
+
+    /// The same worker, tokens included, in front of another runner.
+    #[must_use]
+    pub fn moved_to(self, socket: impl Into<PathBuf>) -> Self {
+        self.state().idle.clear();
+        Self {
+            socket: socket.into(),
+            ..self
+        }
     }
 
     /// How many connections wait to be used again.
