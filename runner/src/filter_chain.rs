@@ -19,7 +19,7 @@ pub enum ChainOutcome {
 
 /// Which filter failed, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("plugin {plugin} ({route}): {cause}")]
+#[error("plugin {} ({}): {cause}", plugin.escape_debug(), route.escape_debug())]
 pub struct ChainError {
     /// The plugin's name.
     pub plugin: Arc<str>,

@@ -87,7 +87,7 @@ impl PluginCatalog {
         let readiness = Arc::new(Readiness::new());
         let Some(module) = self.plugins.get(&(tenant.clone(), Arc::clone(name))) else {
             let missing = Unavailable::Missing(self.suggest(tenant, name));
-            tracing::warn!(plugin = &**name, route, "{missing}; every call fails");
+            warn_unavailable(name, route, &missing);
             // New, so it is not set.
             let _ = readiness.set(Err(missing));
             return readiness;
@@ -97,7 +97,7 @@ impl PluginCatalog {
         tokio::spawn(async move {
             let outcome = check(&checking, text).await;
             if let Err(unavailable) = &outcome {
-                tracing::warn!(plugin = &*name, route, "{unavailable}; every call fails");
+                warn_unavailable(&name, &route, unavailable);
             }
             // Nobody else sets it.
             let _ = ready.set(outcome);
@@ -116,7 +116,10 @@ impl PluginCatalog {
             .max_by(|a, b| a.0.total_cmp(&b.0));
         match nearest {
             Some((likeness, known)) if likeness >= 0.5 => format!("did you mean {known}?"),
-            _ => format!("the modules folder would need a {name}.wasm"),
+            _ => format!(
+                "the modules folder would need a {}.wasm",
+                name.escape_debug()
+            ),
         }
     }
 }
@@ -196,4 +199,11 @@ async fn check(loading: &Loading, text: Bytes) -> Result<Filter, Unavailable> {
     let filter = Filter::new(plugin, text);
     filter.check().await.map_err(Unavailable::NotConfigured)?;
     Ok(filter)
+}
+
+/// Said once per configuration, when it is prepared; each call that fails says
+/// so again.
+fn warn_unavailable(plugin: &str, route: &str, cause: &Unavailable) {
+    let (plugin, route) = (plugin.escape_debug(), route.escape_debug());
+    tracing::warn!("plugin {plugin} ({route}): {cause}; every call fails");
 }

@@ -11,6 +11,7 @@ use crate::bindings::apisix::filter::types::Error;
 use crate::bindings::exports::apisix::filter::request_handler;
 use crate::call_state::{CallState, Identity, Phase};
 use crate::limits::GuestClock;
+use crate::printable::printable;
 use crate::{Plugin, RequestCall, SandboxError, StopResponse, Verdict, validate};
 
 /// One plugin with one configuration.
@@ -110,7 +111,7 @@ impl Filter {
         }
         match result.map_err(|error| self.failure(store, &error))? {
             Ok(verdict) => checked(verdict),
-            Err(reason) => Err(SandboxError::GuestError(reason)),
+            Err(reason) => Err(SandboxError::GuestError(printable(&reason))),
         }
     }
 
@@ -130,7 +131,7 @@ impl Filter {
             Err(error) => Err(error),
         };
         let answer = result.map_err(|error| self.failure(store, &error))?;
-        answer.map_err(SandboxError::ConfigurationRejected)
+        answer.map_err(|reason| SandboxError::ConfigurationRejected(printable(&reason)))
     }
 
     /// Names the cause of a failed call into the guest.
@@ -142,7 +143,7 @@ impl Filter {
         if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
             return SandboxError::Deadline(state.clock.limit());
         }
-        let trap = format!("{error:#}").replace('\n', " ");
+        let trap = printable(&format!("{error:#}"));
         match state.memory.refused {
             true => SandboxError::Memory {
                 limit: self.plugin.limits.memory,

@@ -28,6 +28,7 @@ mod host;
 mod imports;
 mod limits;
 mod plugin;
+mod printable;
 mod request_call;
 mod request_edits;
 mod validate;

@@ -158,3 +158,17 @@ fn exports(component: &Component) -> String {
         names.join(", ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_wasmtime_precompiled_should_be_recognised() {
+        let wasmtime = wasmtime::Engine::default();
+        let component = b"\0asm\x0d\0\x01\0";
+        let native = wasmtime.precompile_component(component).expect("compiled");
+        assert!(matches!(recognise(&native), Err(LoadError::Precompiled)));
+        assert!(recognise(component).is_ok());
+    }
+}

@@ -292,13 +292,17 @@ mod tests {
             ),
             (
                 "limits:\n  memory_mib: -1\n",
-                "c.yaml:2: limits.memory_mib: invalid value",
+                "c.yaml:2: limits.memory_mib: invalid type",
             ),
             (
                 "limits:\n  gateway_ms: 60000\n",
                 "c.yaml:2: limits.gateway_ms: must be below 60000",
             ),
-            ("socket: [\n", "c.yaml:2: "),
+            (
+                "socket: /s\n",
+                "c.yaml:1: socket: invalid type: string \"/s\", expected a mapping such as",
+            ),
+            ("socket: 'x\n", "c.yaml:"),
             ("scoket: {}\n", "did you mean `socket`?"),
         ];
         for (text, expected) in rows {

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_nearest_key_should_be_suggested() {
-        let message = "unknown field `lable`, expected one of `level`, `file`";
+        let message = "unknown field `levle`, expected one of `level`, `file`";
         assert_eq!(nearest_key(message), Some("level"));
         assert_eq!(nearest_key("unknown field `zzz`, expected `file`"), None);
     }

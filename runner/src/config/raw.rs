@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a mapping of sections")]
 pub struct RawConfig {
     /// Where the gateway finds us.
     pub socket: RawSocket,
@@ -17,7 +17,11 @@ pub struct RawConfig {
 
 /// `socket`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping such as `file: PATH`"
+)]
 pub struct RawSocket {
     /// A path, `unix:PATH`, or `$env.NAME`.
     pub file: String,
@@ -33,7 +37,11 @@ impl Default for RawSocket {
 
 /// `logging`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping such as `level: info`"
+)]
 pub struct RawLogging {
     /// `error`, `warn`, `info`, `debug`, `trace`, or `$env.NAME`.
     pub level: String,
@@ -49,7 +57,11 @@ impl Default for RawLogging {
 
 /// `limits`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping of limits to numbers"
+)]
 pub struct RawLimits {
     /// Memory of one instance, MiB.
     pub memory_mib: u32,

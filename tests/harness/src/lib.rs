@@ -8,11 +8,16 @@
 //!
 //! Must not know how the runner works: it sees a socket and a process.
 
+pub mod guest;
 pub mod http;
+pub mod modules;
 pub mod query;
 pub mod runner_process;
 pub mod test_gateway;
+pub mod wire_client;
 
+pub use guest::Guest;
 pub use http::{ClientResponse, HttpOutcome, HttpRequest, UpstreamRequest, UpstreamResponse};
-pub use runner_process::RunnerProcess;
+pub use runner_process::{RunnerProcess, Signal};
 pub use test_gateway::{Fault, Observed, RouteConf, TestGateway};
+pub use wire_client::WireClient;

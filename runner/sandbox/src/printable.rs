@@ -1,0 +1,41 @@
+//! Text of a guest on its way into the log: whatever it is, it stays one line
+//! and cannot pass for anything else.
+
+/// Bytes of one line; `wit/log.wit` promises it.
+const LINE_LIMIT: usize = 8 << 10;
+
+/// The message on one line: control characters escaped, a long one cut.
+pub(crate) fn printable(message: &str) -> String {
+    let mut end = message.len().min(LINE_LIMIT);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut line = String::with_capacity(end);
+    for character in message[..end].chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    if end < message.len() {
+        line.push_str(" [cut]");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_line_should_stay_one_line() {
+        assert_eq!(printable("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
+    }
+
+    #[test]
+    fn a_long_line_should_be_cut_between_characters() {
+        let cut = printable(&"\u{20ac}".repeat(LINE_LIMIT));
+        assert!(cut.len() <= LINE_LIMIT + " [cut]".len());
+        assert!(cut.ends_with("\u{20ac} [cut]"));
+    }
+}

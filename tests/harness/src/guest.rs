@@ -1,0 +1,102 @@
+//! Filters written as WebAssembly text: small enough to misbehave in exactly
+//! one way, without a toolchain.
+//!
+//! Must not know how a runner treats them.
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::{Resolve, SourceMap};
+
+/// The interface as this repository declares it, by file.
+const WIT: [(&str, &str); 10] = [
+    ("types.wit", include_str!("../../../wit/types.wit")),
+    ("request.wit", include_str!("../../../wit/request.wit")),
+    ("response.wit", include_str!("../../../wit/response.wit")),
+    ("variables.wit", include_str!("../../../wit/variables.wit")),
+    ("chain.wit", include_str!("../../../wit/chain.wit")),
+    ("log.wit", include_str!("../../../wit/log.wit")),
+    ("clock.wit", include_str!("../../../wit/clock.wit")),
+    ("plugin.wit", include_str!("../../../wit/plugin.wit")),
+    ("handlers.wit", include_str!("../../../wit/handlers.wit")),
+    ("world.wit", include_str!("../../../wit/world.wit")),
+];
+
+/// A guest in the making.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    /// The core module, as text.
+    pub wat: String,
+    /// The world it is built for.
+    pub world: &'static str,
+    /// Replaced in the interface, to build against one that is not ours.
+    pub wit_edits: Vec<(&'static str, &'static str)>,
+}
+
+impl Guest {
+    /// A filter of requests that accepts every configuration and lets every
+    /// request pass, with these items (imports first) and these two function
+    /// bodies: both return the address of their result, and address 0 holds
+    /// "ok" for either.
+    #[must_use]
+    pub fn request_filter(items: &str, configure: &str, on_request: &str) -> Self {
+        let wat = format!(
+            r#"(module
+                {items}
+                (memory (export "memory") 1)
+                (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+                (func (export "apisix:filter/configuration@0.1.0#configure")
+                    (param i32 i32) (result i32) {configure})
+                (func (export "apisix:filter/request-handler@0.1.0#on-request")
+                    (result i32) {on_request}))"#
+        );
+        Guest {
+            wat,
+            world: "request-filter",
+            wit_edits: Vec::new(),
+        }
+    }
+
+    /// The same against another interface: `wit` is replaced by its second
+    /// half wherever its first stands, in the interface and in the module.
+    #[must_use]
+    pub fn against(mut self, from: &'static str, to: &'static str) -> Self {
+        self.wit_edits.push((from, to));
+        self
+    }
+
+    /// The component.
+    ///
+    /// # Panics
+    /// Where the text is no module or does not fit its world: a fault of the
+    /// test.
+    #[must_use]
+    pub fn build(&self) -> Vec<u8> {
+        self.try_build()
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", self.wat))
+    }
+
+    fn try_build(&self) -> anyhow::Result<Vec<u8>> {
+        let mut sources = SourceMap::new();
+        for (file, text) in WIT {
+            sources.push_str(file, self.edited(text));
+        }
+        let group = sources
+            .parse()
+            .map_err(|(_, error)| anyhow::anyhow!("{error:?}"))?;
+        let mut resolve = Resolve::default();
+        let package = resolve
+            .push_group(group)
+            .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let world = resolve.select_world(&[package], Some(self.world))?;
+        let mut module = wat::parse_str(self.edited(&self.wat))?;
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+        ComponentEncoder::default()
+            .validate(true)
+            .module(&module)?
+            .encode()
+    }
+
+    fn edited(&self, text: &str) -> String {
+        let edits = self.wit_edits.iter();
+        edits.fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    }
+}
