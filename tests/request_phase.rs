@@ -239,7 +239,7 @@ fn nothing_should_follow_a_reply() {
     }
     let faults = stage
         .gateway
-        .watch_idle_connections(std::time::Duration::from_millis(300));
+        .watch_idle_connections(Duration::from_millis(300));
     assert_eq!(faults, []);
     assert_eq!(
         stage.gateway.idle_connections(),
