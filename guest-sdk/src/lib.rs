@@ -50,9 +50,14 @@
 //! touches is set up again. Do the work in `configure`, and prefer
 //! `[a, b].concat()` to `format!`: the formatting machinery alone is larger
 //! than a whole small filter. A panic ends the call as a failure.
+//!
+//! The feature `allocator`, on by default, replaces the standard allocator by
+//! a smaller one; turn it off to bring your own.
 
 #![deny(missing_docs)]
 
+#[cfg(any(test, all(target_arch = "wasm32", feature = "allocator")))]
+mod allocator;
 mod failure;
 mod filter;
 mod host;
