@@ -51,7 +51,9 @@ macro_rules! __export {
             struct Exports;
 
             impl configuration::exports::apisix::filter::configuration::Guest for Exports {
-                fn configure(text: String) -> Result<(), String> {
+                fn configure(
+                    text: ::std::string::String,
+                ) -> ::std::result::Result<(), ::std::string::String> {
                     FILTER.with(|filter| filter.configure(&text))
                 }
             }
@@ -75,7 +77,7 @@ macro_rules! __export_phase {
         use $crate::bindings::request_handler;
 
         impl request_handler::exports::apisix::filter::request_handler::Guest for $exports {
-            fn on_request() -> Result<$crate::Verdict, String> {
+            fn on_request() -> ::std::result::Result<$crate::Verdict, ::std::string::String> {
                 $slot.with(|filter| filter.on_request())
             }
         }
@@ -86,7 +88,7 @@ macro_rules! __export_phase {
         use $crate::bindings::response_handler;
 
         impl response_handler::exports::apisix::filter::response_handler::Guest for $exports {
-            fn on_response() -> Result<(), String> {
+            fn on_response() -> ::std::result::Result<(), ::std::string::String> {
                 $slot.with(|filter| filter.on_response())
             }
         }

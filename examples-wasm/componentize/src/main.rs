@@ -4,15 +4,27 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use wit_component::ComponentEncoder;
 
 const USAGE: &str = "usage: componentize INPUT.wasm -o OUTPUT.wasm";
 
-fn main() -> Result<()> {
-    let (input, output) = parse(std::env::args_os().skip(1)).context(USAGE)?;
+fn main() -> ExitCode {
+    match run(std::env::args_os().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "componentize: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: impl Iterator<Item = OsString>) -> Result<()> {
+    let (input, output) = parse(args).context(USAGE)?;
     let module = fs::read(&input).with_context(|| format!("cannot read {}", input.display()))?;
     let component =
         componentize(&module).with_context(|| format!("cannot use {}", input.display()))?;
@@ -44,10 +56,16 @@ fn componentize(module: &[u8]) -> Result<Vec<u8>> {
         Some(b"\0asm\x0d\0\x01\0") => bail!("it is a component already"),
         _ => bail!("it is not a WebAssembly module"),
     }
+    // The encoder would make an empty component of a module without these.
+    let name = b"component-type";
+    ensure!(
+        module.windows(name.len()).any(|window| window == name),
+        "it does not describe its interface; was it built with guest-sdk or wit-bindgen?"
+    );
     ComponentEncoder::default()
         .validate(true)
         .module(module)
-        .context("its interface cannot be read; was it built with guest-sdk or wit-bindgen?")?
+        .context("its description of its interface is broken")?
         .encode()
         .context("what it imports and exports is not what its interface says")
 }
@@ -62,4 +80,45 @@ fn replace(output: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&temporary);
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{componentize, parse};
+
+    #[test]
+    fn what_is_no_module_with_an_interface_is_named() {
+        let table: [(&[u8], &str); 4] = [
+            (b"", "it is not a WebAssembly module"),
+            (b"#!/bin/sh", "it is not a WebAssembly module"),
+            (b"\0asm\x0d\0\x01\0", "it is a component already"),
+            (
+                b"\0asm\x01\0\0\0",
+                "it does not describe its interface; was it built with guest-sdk or wit-bindgen?",
+            ),
+        ];
+        for (bytes, reason) in table {
+            let error = componentize(bytes).expect_err("no component can be made of it");
+            assert_eq!(error.to_string(), reason);
+        }
+    }
+
+    #[test]
+    fn one_input_and_one_output_are_needed_in_any_order() {
+        let parse = |line: &str| parse(line.split_whitespace().map(Into::into));
+        for line in ["a.wasm -o b.wasm", "-o b.wasm a.wasm"] {
+            let (input, output) = parse(line).expect("a complete command");
+            assert_eq!((input, output), ("a.wasm".into(), "b.wasm".into()));
+        }
+        for line in [
+            "",
+            "a.wasm",
+            "-o b.wasm",
+            "a.wasm -o",
+            "a c -o b",
+            "a -o b -o c",
+        ] {
+            parse(line).expect_err(line);
+        }
+    }
 }
