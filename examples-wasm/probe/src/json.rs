@@ -1,9 +1,11 @@
 //! Reads JSON of a known shape: whoever calls says what comes next. It must
 //! not know the keys.
 //!
-//! By hand because nothing on the shelf is as small: every crate tried brings
-//! number parsing for floats, maps that lose the order of keys, or formatting
-//! machinery for its errors.
+//! By hand because nothing on the shelf is as small. Code and data of a filter
+//! that reads a text, a list, a number and a boolean: 10 KB with this file,
+//! 21 with serde-json-core 0.6 (which has neither escapes nor lists of any
+//! length), 29 with miniserde 0.1, 66 with nanoserde 0.2, 86 with tinyjson 2.
+//! They bring floating point, and maps that lose the order of keys.
 
 pub(crate) struct Reader<'a> {
     text: &'a str,
