@@ -107,7 +107,7 @@ fn the_gateways_workers_should_be_able_to_connect() {
         .expect("socket")
         .permissions()
         .mode();
-    assert_eq!(mode & 0o777, 0o666);
+    assert_eq!(mode & 0o777, 0o660);
 }
 
 #[test]

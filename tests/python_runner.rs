@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use harness::wire_client::WireClient;
 use harness::{RunnerProcess, modules};
-use protocol::gateway_side::{HttpAction, HttpReqCall, NamedValue, Reply};
+use protocol::gateway_side::{HttpAction, HttpReqCall, NamedValue, Reply, encode_answer};
 use protocol::{Entry, FrameBuilder};
 
 /// The log is written by a thread of its own.
@@ -49,11 +49,17 @@ fn get(id: u32, conf_token: u32) -> HttpReqCall<'static> {
     }
 }
 
+/// Calls; a question on the way is answered with "there is no such thing".
 fn send(client: &mut WireClient, call: &HttpReqCall<'_>) -> Reply {
     let mut builder = FrameBuilder::new();
-    client
+    let mut reply = client
         .exchange(call.encode(&mut builder).expect("frame"))
-        .expect("reply")
+        .expect("reply");
+    while let Reply::ExtraInfo(_) = reply {
+        let answer = encode_answer(&mut builder, None).expect("frame");
+        reply = client.exchange(answer).expect("reply");
+    }
+    reply
 }
 
 /// Prepares plugins and calls them once with id 7.

@@ -150,8 +150,6 @@ fn what_cannot_be_expressed_should_fail_the_call_and_say_why() {
             r#"{"set_response_headers":{"Location":"/"}}"#,
             "the gateway ignores location",
         ),
-        (r#"{"vars":["host"]}"#, "variables.get-many is not served"),
-        (r#"{"body":true}"#, "request.body is not served"),
     ];
     let stage = Stage::new();
     let request = HttpRequest::new("GET", "/a?z").header("x-a", "1");

@@ -1,15 +1,20 @@
 //! Configurations and their tokens. A configuration is known by its content,
 //! never by the gateway's key: after a restart of the gateway the same key can
 //! carry another configuration (`core/config_etcd.lua` counts anew).
+//!
+//! A configuration lives for a time from its last use, longer than the gateway
+//! keeps its token; where memory is short, the least recently used goes first.
+//! A call with a token that is gone makes the gateway prepare anew.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::config::Config;
 use crate::filter_chain::{FilterChain, Link};
 use crate::plugin_catalog::PluginCatalog;
 use crate::tenant::Tenant;
@@ -26,27 +31,74 @@ pub struct PluginConf {
 /// The plugins of a route in order; none where the route names none.
 pub type Configuration = Vec<PluginConf>;
 
+/// How long and how much.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfLimits {
+    /// How long a call waits for a filter that is not ready.
+    pub prepare_time: Duration,
+    /// How long a configuration lives after its last use.
+    pub lifetime: Duration,
+    /// Bytes that all configurations together may take.
+    pub memory: usize,
+}
+
+impl From<&Config> for ConfLimits {
+    fn from(config: &Config) -> Self {
+        ConfLimits {
+            prepare_time: config.prepare_time,
+            lifetime: config.configuration_lifetime,
+            memory: config.configuration_memory,
+        }
+    }
+}
+
 /// Hands out tokens and finds chains by them.
 pub struct ConfCache {
     catalog: Arc<PluginCatalog>,
-    prepare_time: Duration,
+    limits: ConfLimits,
+    started: Instant,
     /// Read by every call, by any number at the same time, without a lock.
-    chains: papaya::HashMap<(Tenant, u32), Arc<FilterChain>>,
+    chains: papaya::HashMap<(Tenant, u32), Arc<Prepared>>,
     /// Touched by `PrepareConf` only, of which the gateway sends one at a time.
-    tokens: Mutex<HashMap<(Tenant, Configuration), u32>>,
+    index: Mutex<Index>,
     next_token: AtomicU32,
 }
 
+/// A chain and when it was used.
+struct Prepared {
+    chain: Arc<FilterChain>,
+    /// Seconds since the cache was made.
+    last_used: AtomicU64,
+}
+
+/// What is known of configurations beside their chains.
+#[derive(Default)]
+struct Index {
+    tokens: HashMap<(Tenant, Configuration), u32>,
+    size: usize,
+    dropped: u64,
+    swept: u64,
+}
+
+/// What a configuration takes beside its text: its places in two maps, its
+/// chain, and for each plugin the name, the filter and its readiness.
+const OVERHEAD: usize = 512;
+const OVERHEAD_PER_PLUGIN: usize = 512;
+
+/// Seconds between two searches for configurations that have outlived their
+/// time.
+const SWEEP_INTERVAL: u64 = 60;
+
 impl ConfCache {
-    /// A cache without any configuration, over these plugins. A call waits up
-    /// to `prepare_time` for a filter that is not ready.
+    /// A cache without any configuration, over these plugins.
     #[must_use]
-    pub fn new(catalog: Arc<PluginCatalog>, prepare_time: Duration) -> Self {
+    pub fn new(catalog: Arc<PluginCatalog>, limits: ConfLimits) -> Self {
         ConfCache {
             catalog,
-            prepare_time,
+            limits,
+            started: Instant::now(),
             chains: papaya::HashMap::new(),
-            tokens: Mutex::default(),
+            index: Mutex::default(),
             next_token: AtomicU32::new(random()),
         }
     }
@@ -55,23 +107,61 @@ impl ConfCache {
     /// configuration is checked in the background, so this returns at once.
     /// `route` is what the log calls it.
     pub fn token_for(&self, tenant: &Tenant, configuration: Configuration, route: &str) -> u32 {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (tenant.clone(), configuration);
-        if let Some(token) = tokens.get(&key) {
-            return *token;
-        }
-        let token = self.unused_token(tenant);
-        let chain = self.prepare(tenant, &key.1, route);
-        self.chains
-            .pin()
-            .insert((tenant.clone(), token), Arc::new(chain));
-        tokens.insert(key, token);
-        token
+        self.token_at(self.now(), tenant, configuration, route)
     }
 
     /// The chain behind a token.
     pub fn chain(&self, tenant: &Tenant, token: u32) -> Option<Arc<FilterChain>> {
-        self.chains.pin().get(&(tenant.clone(), token)).cloned()
+        self.chain_at(self.now(), tenant, token)
+    }
+
+    /// How many configurations were dropped because memory was short.
+    pub fn dropped(&self) -> u64 {
+        self.index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .dropped
+    }
+
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_secs()
+    }
+
+    fn chain_at(&self, now: u64, tenant: &Tenant, token: u32) -> Option<Arc<FilterChain>> {
+        let chains = self.chains.pin();
+        let prepared = chains.get(&(tenant.clone(), token))?;
+        prepared.touch(now);
+        Some(Arc::clone(&prepared.chain))
+    }
+
+    fn token_at(
+        &self,
+        now: u64,
+        tenant: &Tenant,
+        configuration: Configuration,
+        route: &str,
+    ) -> u32 {
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (tenant.clone(), configuration);
+        if let Some(token) = index.tokens.get(&key) {
+            if let Some(prepared) = self.chains.pin().get(&(tenant.clone(), *token)) {
+                prepared.touch(now);
+            }
+            return *token;
+        }
+        self.make_room(&mut index, now, size_of(&key.1));
+        let token = self.unused_token(tenant);
+        let chain = Arc::new(self.prepare(tenant, &key.1, route));
+        let prepared = Prepared {
+            chain,
+            last_used: AtomicU64::new(now),
+        };
+        self.chains
+            .pin()
+            .insert((tenant.clone(), token), Arc::new(prepared));
+        index.size += size_of(&key.1);
+        index.tokens.insert(key, token);
+        token
     }
 
     fn prepare(&self, tenant: &Tenant, configuration: &Configuration, route: &str) -> FilterChain {
@@ -84,7 +174,69 @@ impl ConfCache {
                     .prepare(tenant, &conf.name, conf.text.clone(), route),
             })
             .collect();
-        FilterChain::new(links, route, self.prepare_time)
+        FilterChain::new(links, route, self.limits.prepare_time)
+    }
+
+    /// Drops what has outlived its time, and, where `size` more bytes would be
+    /// too many, what was not used for longest.
+    fn make_room(&self, index: &mut Index, now: u64, size: usize) {
+        let short = index.size + size > self.limits.memory;
+        if !short && now < index.swept + SWEEP_INTERVAL {
+            return;
+        }
+        index.swept = now;
+        let oldest_allowed = now.saturating_sub(self.limits.lifetime.as_secs());
+        self.drop_unused_since(index, oldest_allowed);
+        if index.size + size <= self.limits.memory {
+            return;
+        }
+        // An eighth at once, so that a full cache is not searched every time.
+        let goal = (self.limits.memory - self.limits.memory / 8).saturating_sub(size);
+        let mut uses: Vec<(u64, usize)> = index
+            .tokens
+            .iter()
+            .map(|(key, token)| (self.last_use(key, *token), size_of(&key.1)))
+            .collect();
+        uses.sort_unstable();
+        let mut left = index.size;
+        let mut cut = None;
+        for (used, size) in uses {
+            if left <= goal {
+                break;
+            }
+            left -= size;
+            cut = Some(used + 1);
+        }
+        let before = index.tokens.len();
+        self.drop_unused_since(index, cut.unwrap_or_default());
+        index.dropped += (before - index.tokens.len()) as u64;
+        tracing::warn!(
+            "configurations take {} MiB, the most allowed: {} of {before} were dropped, {} since \
+             the start; raise limits.configurations_mib",
+            self.limits.memory >> 20,
+            before - index.tokens.len(),
+            index.dropped
+        );
+    }
+
+    /// Keeps what was used at `oldest_allowed` or later.
+    fn drop_unused_since(&self, index: &mut Index, oldest_allowed: u64) {
+        let chains = self.chains.pin();
+        let Index { tokens, size, .. } = index;
+        tokens.retain(|key, token| {
+            let keep = self.last_use(key, *token) >= oldest_allowed;
+            if !keep {
+                chains.remove(&(key.0.clone(), *token));
+                *size -= size_of(&key.1);
+            }
+            keep
+        });
+    }
+
+    fn last_use(&self, key: &(Tenant, Configuration), token: u32) -> u64 {
+        let chains = self.chains.pin();
+        let prepared = chains.get(&(key.0.clone(), token));
+        prepared.map_or(0, |prepared| prepared.last_used.load(Ordering::Relaxed))
     }
 
     /// Tokens count up from a random number, so that a token which the gateway
@@ -102,7 +254,104 @@ impl ConfCache {
     }
 }
 
+impl Prepared {
+    /// Writes only when the second changed: a line of memory that every call
+    /// wrote to would be shared by all cores.
+    fn touch(&self, now: u64) {
+        if self.last_used.load(Ordering::Relaxed) != now {
+            self.last_used.store(now, Ordering::Relaxed);
+        }
+    }
+}
+
+fn size_of(configuration: &Configuration) -> usize {
+    let texts: usize = configuration
+        .iter()
+        .map(|conf| 2 * conf.name.len() + conf.text.len())
+        .sum();
+    OVERHEAD + configuration.len() * OVERHEAD_PER_PLUGIN + texts
+}
+
 /// 32 random bits, from the source that keeps hash maps safe.
 fn random() -> u32 {
     RandomState::new().hash_one(0_u8) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIME: u64 = 7200;
+
+    fn cache(memory: usize) -> ConfCache {
+        let limits = ConfLimits {
+            prepare_time: Duration::ZERO,
+            lifetime: Duration::from_secs(LIFETIME),
+            memory,
+        };
+        ConfCache::new(Arc::new(PluginCatalog::default()), limits)
+    }
+
+    fn configuration(text: &str) -> Configuration {
+        vec![PluginConf {
+            name: "p".into(),
+            text: Bytes::copy_from_slice(text.as_bytes()),
+        }]
+    }
+
+    fn prepare(cache: &ConfCache, now: u64, text: &str) -> u32 {
+        cache.token_at(now, &Tenant::sole(), configuration(text), "r")
+    }
+
+    fn lives(cache: &ConfCache, now: u64, token: u32) -> bool {
+        cache.chain_at(now, &Tenant::sole(), token).is_some()
+    }
+
+    #[test]
+    fn the_same_content_should_have_the_same_token_and_no_other_tenants() {
+        let cache = cache(1 << 20);
+        let token = prepare(&cache, 0, "a");
+        assert_eq!(prepare(&cache, 1, "a"), token);
+        assert_ne!(prepare(&cache, 1, "b"), token);
+        let other = Tenant::named("other");
+        assert!(cache.chain_at(1, &other, token).is_none());
+        assert_ne!(cache.token_at(1, &other, configuration("a"), "r"), token);
+    }
+
+    #[test]
+    fn a_configuration_should_live_for_its_time_from_its_last_use() {
+        let cache = cache(1 << 20);
+        let [used, unused] = ["a", "b"].map(|text| prepare(&cache, 0, text));
+        assert!(lives(&cache, LIFETIME, used));
+        // The search happens when the next configuration comes.
+        prepare(&cache, LIFETIME + 1, "c");
+        assert!(!lives(&cache, LIFETIME + 1, unused));
+        assert!(lives(&cache, LIFETIME + 1, used));
+        assert_eq!(cache.dropped(), 0, "it was time, not memory");
+        assert_ne!(
+            prepare(&cache, LIFETIME + 2, "b"),
+            unused,
+            "never given out again"
+        );
+    }
+
+    #[test]
+    fn the_least_recently_used_should_go_first_where_memory_is_short() {
+        let one = size_of(&configuration("000"));
+        let cache = cache(16 * one);
+        let tokens: Vec<u32> = (0..16)
+            .map(|n| prepare(&cache, n, &format!("{n:03}")))
+            .collect();
+        assert!(lives(&cache, 100, tokens[0]));
+        let newest = prepare(&cache, 101, "new");
+        for (index, token) in tokens.iter().enumerate() {
+            let expected = index == 0 || index > 3;
+            let found = cache.chains.pin().contains_key(&(Tenant::sole(), *token));
+            assert_eq!(found, expected, "{index}");
+        }
+        assert!(lives(&cache, 101, newest));
+        assert_eq!(cache.dropped(), 3);
+        let index = cache.index.lock().expect("not poisoned");
+        assert_eq!((index.tokens.len(), index.size), (14, 14 * one));
+    }
 }

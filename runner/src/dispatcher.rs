@@ -4,14 +4,15 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
-use protocol::{Frame, FrameBuilder, RpcType};
+use protocol::{Frame, FrameBuilder, RpcType, http_req_call, http_resp_call};
 
 use crate::conf_cache::ConfCache;
 use crate::error_reply::{self, CallError};
 use crate::gateway_link::GatewayLink;
-use crate::handlers::{self, Outcome};
+use crate::handlers::{self, CallContext, Outcome};
 use crate::tenant::Tenant;
 use crate::translate::to_wire;
 
@@ -33,13 +34,18 @@ impl ReplyBuilders {
 /// Serves the frames of all connections.
 pub struct Dispatcher {
     confs: ConfCache,
+    gateway_time: Duration,
 }
 
 impl Dispatcher {
-    /// A dispatcher over these configurations.
+    /// A dispatcher over these configurations. `gateway_time` is how long a
+    /// call may wait for the gateway.
     #[must_use]
-    pub fn new(confs: ConfCache) -> Self {
-        Dispatcher { confs }
+    pub fn new(confs: ConfCache, gateway_time: Duration) -> Self {
+        Dispatcher {
+            confs,
+            gateway_time,
+        }
     }
 
     /// Serves one frame and returns the one reply to it.
@@ -50,39 +56,50 @@ impl Dispatcher {
         link: &Arc<GatewayLink>,
         builders: &'b mut ReplyBuilders,
     ) -> &'b [u8] {
-        let handling = AssertUnwindSafe(self.handle(tenant, frame, link)).catch_unwind();
-        let (id, outcome) = match handling.await {
-            Ok((id, outcome)) => (id, outcome),
-            Err(panic) => (None, Err(CallError::Panic(panic_text(&*panic)))),
+        let phase = frame.known_type();
+        let mut id = None;
+        let context = CallContext {
+            confs: &self.confs,
+            tenant,
+            link,
+            gateway_time: self.gateway_time,
+        };
+        let handling = AssertUnwindSafe(handle(&context, frame, &mut id)).catch_unwind();
+        let outcome = match handling.await {
+            Ok(outcome) => outcome,
+            Err(panic) => Err(CallError::Panic(panic_text(&*panic))),
         };
         let encoded = outcome.and_then(|outcome| {
             to_wire::encode(&mut builders.result, &outcome).map_err(CallError::Unsendable)
         });
         match encoded {
             Ok(frame) => frame,
-            Err(error) => error_reply::reply(&mut builders.error, &error, id),
+            Err(error) => error_reply::reply(&mut builders.error, &error, phase, id),
         }
     }
+}
 
-    async fn handle(
-        &self,
-        tenant: &Tenant,
-        frame: Frame,
-        link: &Arc<GatewayLink>,
-    ) -> (Option<u32>, Result<Outcome, CallError>) {
-        match frame.known_type() {
-            Some(RpcType::PrepareConf) => (
-                None,
-                handlers::prepare_conf::handle(&self.confs, tenant, frame.payload),
-            ),
-            Some(RpcType::HttpReqCall) => {
-                let link = Arc::clone(link);
-                handlers::http_req_call::handle(&self.confs, tenant, frame.payload, link).await
-            }
-            Some(RpcType::HttpRespCall) => (None, Err(CallError::NotServed("the response phase"))),
-            Some(RpcType::Error | RpcType::ExtraInfo) | None => {
-                (None, Err(CallError::UnexpectedType(frame.rpc_type)))
-            }
+/// Serves one frame; puts the call's number, once known, where the log finds
+/// it.
+async fn handle(
+    context: &CallContext<'_>,
+    frame: Frame,
+    id: &mut Option<u32>,
+) -> Result<Outcome, CallError> {
+    match frame.known_type() {
+        Some(RpcType::PrepareConf) => handlers::prepare_conf::handle(context, frame.payload),
+        Some(RpcType::HttpReqCall) => {
+            let request = http_req_call::Req::decode(frame.payload)?;
+            *id = Some(request.id());
+            handlers::http_req_call::handle(context, request).await
+        }
+        Some(RpcType::HttpRespCall) => {
+            let response = http_resp_call::Req::decode(frame.payload)?;
+            *id = Some(response.id());
+            handlers::http_resp_call::handle(context, response).await
+        }
+        Some(RpcType::Error | RpcType::ExtraInfo) | None => {
+            Err(CallError::UnexpectedType(frame.rpc_type))
         }
     }
 }

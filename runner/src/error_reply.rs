@@ -1,10 +1,16 @@
-//! The one door from an error to what the gateway reads: always a frame of
-//! type 0, because in any other frame the gateway takes an error for "nothing
-//! to change" and lets the request pass (`init.lua`). The reason goes to the
-//! log; the gateway gets one of three codes.
+//! The one door from an error to what the gateway reads. The reason goes to the
+//! log; neither gateway nor client gets to see it.
+//!
+//! For a request it is a frame of type 0 with one of three codes: in any other
+//! frame the gateway takes an error for "nothing to change" and lets the
+//! request pass (`init.lua`). For a response it is a response: on a frame of
+//! type 0 the gateway would send status 503 with the upstream's body, which
+//! the filters were there to keep back.
 
 use protocol::err_resp::{self, Code};
-use protocol::{DecodeError, EncodeError, FrameBuilder};
+use protocol::http_resp_call::{self, Edits};
+use protocol::{DecodeError, EncodeError, Entry, FrameBuilder, RpcType};
+use sandbox::GatewayError;
 
 use crate::filter_chain::ChainError;
 
@@ -14,9 +20,6 @@ pub enum CallError {
     /// Not a message this runner takes.
     #[error("cannot answer a frame of type {0}")]
     UnexpectedType(u8),
-    /// A message that this version does not serve.
-    #[error("{0} is not served by this version of the runner")]
-    NotServed(&'static str),
     /// The message cannot be read.
     #[error(transparent)]
     Malformed(#[from] DecodeError),
@@ -30,6 +33,9 @@ pub enum CallError {
     /// A filter of the chain failed or is missing.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// The runner had to ask, and got no answer.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// The result cannot be sent.
     #[error("the reply cannot be sent: {0}")]
     Unsendable(#[from] EncodeError),
@@ -48,23 +54,50 @@ impl CallError {
             CallError::UnexpectedType(_) | CallError::Malformed(_) | CallError::Senseless(_) => {
                 Code::BadRequest
             }
-            CallError::NotServed(_)
-            | CallError::Chain(_)
+            CallError::Chain(_)
+            | CallError::Gateway(_)
             | CallError::Unsendable(_)
             | CallError::Panic(_) => Code::ServiceUnavailable,
         }
     }
 }
 
-/// Logs the reason and writes the reply.
-pub fn reply<'b>(builder: &'b mut FrameBuilder, error: &CallError, id: Option<u32>) -> &'b [u8] {
+/// What a client gets for a response that the filters could not pass.
+const WITHHELD: &[u8] = b"503 Service Unavailable\n";
+
+/// Logs the reason and writes the reply. `phase` is the type of the frame that
+/// failed.
+pub fn reply<'b>(
+    builder: &'b mut FrameBuilder,
+    error: &CallError,
+    phase: Option<RpcType>,
+    id: Option<u32>,
+) -> &'b [u8] {
     match error {
         // Ordinary after a restart of the runner.
         CallError::UnknownToken(_) => tracing::info!(request = id, "{error}"),
         CallError::Panic(_) => tracing::error!(request = id, "{error}"),
         _ => tracing::warn!(request = id, "call failed: {error}"),
     }
-    encode(builder, error.code())
+    match (phase, error.code()) {
+        (Some(RpcType::HttpRespCall), Code::ServiceUnavailable) => {
+            withheld(builder, id.unwrap_or_default())
+        }
+        (_, code) => encode(builder, code),
+    }
+}
+
+/// A response of our own, with a body: without one the gateway would call the
+/// upstream again.
+fn withheld(builder: &mut FrameBuilder, id: u32) -> &[u8] {
+    let headers = [Entry::new("Content-Type", "text/plain; charset=utf-8")];
+    let edits = Edits {
+        status: Some(503),
+        headers: &headers,
+        body: Some(WITHHELD),
+    };
+    // A hundred bytes always fit; an empty reply would close the connection.
+    http_resp_call::encode_reply(builder, id, &edits).unwrap_or_default()
 }
 
 /// The reply to something that is no frame.

@@ -5,16 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::{Filter, RequestCall, RequestEdits, SandboxError, StopResponse, Verdict};
+use sandbox::{Filter, RequestCall, ResponseCall, SandboxError, StopResponse, Verdict};
 use tokio::sync::SetOnce;
 
-/// What a chain made of a request.
-#[derive(Debug)]
-pub enum ChainOutcome {
-    /// It goes on with these changes.
-    Pass(RequestEdits),
-    /// It ends here with this response.
-    Stop(StopResponse),
+/// How a request came through a chain.
+pub enum Passage {
+    /// Every filter let it pass; it carries what they changed.
+    Through(Box<RequestCall>),
+    /// One of them stopped it with this response.
+    Stopped(StopResponse),
 }
 
 /// Which filter failed, and why.
@@ -93,8 +92,7 @@ impl FilterChain {
     /// # Errors
     /// [`ChainError`] of the first filter that cannot do its part; nothing of
     /// what the filters before it did remains.
-    pub async fn on_request(&self, call: RequestCall) -> Result<ChainOutcome, ChainError> {
-        let mut call = Box::new(call);
+    pub async fn on_request(&self, mut call: Box<RequestCall>) -> Result<Passage, ChainError> {
         for link in &self.links {
             let filter = self
                 .ready(link)
@@ -102,13 +100,32 @@ impl FilterChain {
                 .map_err(|cause| self.error(link, cause))?;
             let (after, verdict) = filter.on_request(call).await;
             call = after;
-            match verdict {
-                Ok(Verdict::Next) => {}
-                Ok(Verdict::Stop(response)) => return Ok(ChainOutcome::Stop(response)),
-                Err(cause) => return Err(self.error(link, cause)),
+            match verdict.map_err(|cause| self.error(link, cause))? {
+                Verdict::Next => {}
+                Verdict::Stop(response) => return Ok(Passage::Stopped(response)),
             }
         }
-        Ok(ChainOutcome::Pass(call.edits))
+        Ok(Passage::Through(call))
+    }
+
+    /// Sends a response through the chain.
+    ///
+    /// # Errors
+    /// [`ChainError`], as for a request.
+    pub async fn on_response(
+        &self,
+        mut call: Box<ResponseCall>,
+    ) -> Result<Box<ResponseCall>, ChainError> {
+        for link in &self.links {
+            let filter = self
+                .ready(link)
+                .await
+                .map_err(|cause| self.error(link, cause))?;
+            let (after, outcome) = filter.on_response(call).await;
+            call = after;
+            outcome.map_err(|cause| self.error(link, cause))?;
+        }
+        Ok(call)
     }
 
     async fn ready<'a>(&self, link: &'a Link) -> Result<&'a Filter, Unavailable> {

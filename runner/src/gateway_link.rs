@@ -3,17 +3,20 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::BytesMut;
 use protocol::{Frame, FrameBuilder, FrameError, RpcType, extra_info, frame};
 use sandbox::{Answer, Gateway, GatewayError, Question};
 use tokio::net::UnixStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 /// Memory an idle connection keeps for its next frame. A larger frame's memory
 /// is given back when its call is over.
 const KEPT: usize = 64 * 1024;
+
+/// Questions that may be unanswered at the same time.
+const OUTSTANDING: usize = 32;
 
 /// One connection. A call in flight shares it with the filter it runs, which
 /// may use it to ask; nobody else reads or writes meanwhile.
@@ -24,6 +27,9 @@ pub struct GatewayLink {
     /// Set when the two sides may have lost step: from then on nothing that is
     /// read or written can be trusted.
     broken: AtomicBool,
+    /// Answers that are still to come: one that a call did not wait for comes
+    /// before the next call.
+    owed: AtomicUsize,
 }
 
 /// Why no further frame can be read.
@@ -51,16 +57,31 @@ impl GatewayLink {
             stream,
             inbox: Mutex::new(BytesMut::new()),
             broken: AtomicBool::new(false),
+            owed: AtomicUsize::new(0),
         }
     }
 
-    /// Waits for the next frame; `None` when the gateway closed the connection
+    /// Waits for the next call; `None` when the gateway closed the connection
     /// between two frames. There is no time limit: the gateway keeps idle
     /// connections for 180 s and opens some it does not use at once.
     ///
     /// # Errors
     /// [`ReadError`]; the connection is of no further use.
     pub async fn read_frame(&self) -> Result<Option<Frame>, ReadError> {
+        loop {
+            let frame = self.next_frame().await?;
+            let is_answer = frame
+                .as_ref()
+                .is_some_and(|frame| frame.known_type() == Some(RpcType::ExtraInfo));
+            if !is_answer || self.owed.load(Ordering::Relaxed) == 0 {
+                return Ok(frame);
+            }
+            // The call that asked for it was given up meanwhile.
+            self.owed.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn next_frame(&self) -> Result<Option<Frame>, ReadError> {
         let mut inbox = self.inbox.lock().await;
         loop {
             if let Some(frame) = frame::decode(&mut inbox)? {
@@ -100,7 +121,8 @@ impl GatewayLink {
         Ok(())
     }
 
-    /// Whether a question failed, so that the connection has to be closed.
+    /// Whether an exchange failed in a way after which the connection has to be
+    /// closed.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
@@ -116,46 +138,87 @@ impl GatewayLink {
         }
     }
 
-    async fn exchange(&self, question: Question<'_>) -> Result<Answer, GatewayError> {
+    /// Writes and reads at the same time: the gateway answers one question
+    /// after the other, and with many of them both directions would fill up
+    /// if the answers had to wait for the last question.
+    async fn exchange(&self, questions: &[Question<'_>]) -> Result<Vec<Answer>, GatewayError> {
+        let window = Semaphore::new(OUTSTANDING);
+        let writing = self.write_questions(questions, &window);
+        let reading = self.read_answers(questions.len(), &window);
+        let ((), answers) = tokio::try_join!(writing, reading)?;
+        Ok(answers)
+    }
+
+    async fn write_questions(
+        &self,
+        questions: &[Question<'_>],
+        window: &Semaphore,
+    ) -> Result<(), GatewayError> {
         let mut builder = FrameBuilder::new();
-        let question = match question {
-            Question::Variable(name) => extra_info::Question::Var(name),
-            Question::RequestBody => extra_info::Question::ReqBody,
-            Question::ResponseBody => extra_info::Question::RespBody,
-        };
-        let bytes = extra_info::encode_question(&mut builder, question)
-            .map_err(|error| GatewayError::WrongAnswer(error.to_string()))?;
-        self.write(bytes).await.map_err(|_| GatewayError::Gone)?;
-        let frame = match self.read_frame().await {
+        for question in questions {
+            // Never closed.
+            if let Ok(place) = window.acquire().await {
+                place.forget();
+            }
+            let frame = extra_info::encode_question(&mut builder, on_the_wire(*question))
+                .map_err(|error| GatewayError::NotAskable(error.to_string()))?;
+            // Stays set where the write is given up half done.
+            self.broken.store(true, Ordering::Relaxed);
+            self.write(frame).await.map_err(|_| GatewayError::Gone)?;
+            self.broken.store(false, Ordering::Relaxed);
+            self.owed.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    async fn read_answers(
+        &self,
+        count: usize,
+        window: &Semaphore,
+    ) -> Result<Vec<Answer>, GatewayError> {
+        let mut answers = Vec::with_capacity(count);
+        while answers.len() < count {
+            answers.push(self.read_answer().await.inspect_err(|_| {
+                self.broken.store(true, Ordering::Relaxed);
+            })?);
+            window.add_permits(1);
+        }
+        Ok(answers)
+    }
+
+    async fn read_answer(&self) -> Result<Answer, GatewayError> {
+        let wrong = |what: String| GatewayError::WrongAnswer(what);
+        let frame = match self.next_frame().await {
             Ok(Some(frame)) => frame,
             Ok(None) | Err(ReadError::Torn { .. } | ReadError::Io(_)) => {
                 return Err(GatewayError::Gone);
             }
-            Err(ReadError::Frame(error)) => {
-                return Err(GatewayError::WrongAnswer(error.to_string()));
-            }
+            Err(ReadError::Frame(error)) => return Err(wrong(error.to_string())),
         };
+        self.owed.fetch_sub(1, Ordering::Relaxed);
         if frame.known_type() != Some(RpcType::ExtraInfo) {
-            let text = format!("a frame of type {} instead of type 3", frame.rpc_type);
-            return Err(GatewayError::WrongAnswer(text));
+            return Err(wrong(format!(
+                "a frame of type {} instead of type 3",
+                frame.rpc_type
+            )));
         }
-        extra_info::decode_answer(frame.payload)
-            .map_err(|error| GatewayError::WrongAnswer(error.to_string()))
+        extra_info::decode_answer(frame.payload).map_err(|error| wrong(error.to_string()))
+    }
+}
+
+fn on_the_wire(question: Question<'_>) -> extra_info::Question<'_> {
+    match question {
+        Question::Variable(name) => extra_info::Question::Var(name),
+        Question::RequestBody => extra_info::Question::ReqBody,
+        Question::ResponseBody => extra_info::Question::RespBody,
     }
 }
 
 impl Gateway for GatewayLink {
     fn ask<'a>(
         &'a self,
-        question: Question<'a>,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer, GatewayError>> + Send + 'a>> {
-        Box::pin(async move {
-            // Stays set where the exchange fails, and where the call is given
-            // up in the middle of it and this future is dropped.
-            self.broken.store(true, Ordering::Relaxed);
-            let answer = self.exchange(question).await?;
-            self.broken.store(false, Ordering::Relaxed);
-            Ok(answer)
-        })
+        questions: &'a [Question<'a>],
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Answer>, GatewayError>> + Send + 'a>> {
+        Box::pin(self.exchange(questions))
     }
 }

@@ -18,12 +18,15 @@
 //!       |                                                      |
 //!   sandbox (crate)      one fresh instance per filter --------+
 //!       | outcome
+//!   after_chain          what the gateway needs beyond the filters' changes
+//!       |
 //!   translate, error_reply    the only way back to bytes
 //! ```
 //!
 //! Every arrow points down; the one question that goes up does so through the
 //! port `sandbox::Gateway`.
 
+pub mod after_chain;
 pub mod cli;
 pub mod commands;
 pub mod conf_cache;
@@ -36,6 +39,7 @@ pub mod handlers;
 pub mod listener;
 pub mod plugin_catalog;
 pub mod server;
+pub mod socket_owner;
 pub mod telemetry;
 pub mod tenant;
 pub mod translate;

@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixSocket};
 
+use crate::socket_owner::Ownership;
+
 /// Connections that may wait to be accepted; the kernel's own limit
 /// (`net.core.somaxconn`) cuts it. nginx takes a full queue for a failure.
 const BACKLOG: u32 = 4096;
-
-/// Who may connect: everybody. The gateway's workers run as another user than
-/// the process that starts the runner, in every stock installation; whoever
-/// wants less puts the socket into a folder that only the workers can enter.
-const MODE: u32 = 0o666;
 
 /// A socket that listens at a path.
 #[derive(Debug)]
@@ -30,11 +27,12 @@ pub struct Listener {
 impl Listener {
     /// Listens at `path`, in the place of whatever socket is there: the
     /// gateway starts the new runner before it stops the old one. The socket
-    /// is made under another name and moved there, ready to accept.
+    /// is made under another name and moved there, ready to accept and with its
+    /// mode (as for chmod) and owner.
     ///
     /// # Errors
     /// The system's; also where something is at the path that is no socket.
-    pub fn bind(path: &Path) -> io::Result<Self> {
+    pub fn bind(path: &Path, mode: u32, ownership: &Ownership) -> io::Result<Self> {
         use std::os::unix::fs::FileTypeExt;
         if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
             let text = "something that is not a socket is in the way";
@@ -45,17 +43,19 @@ impl Listener {
         }
         let draft = draft_of(path);
         let _ = std::fs::remove_file(&draft);
-        let listener = Self::bind_draft(&draft, path);
+        let listener = Self::bind_draft(&draft, path, mode, ownership);
         if listener.is_err() {
             let _ = std::fs::remove_file(&draft);
         }
         listener
     }
 
-    fn bind_draft(draft: &Path, path: &Path) -> io::Result<Self> {
+    fn bind_draft(draft: &Path, path: &Path, mode: u32, ownership: &Ownership) -> io::Result<Self> {
         let socket = UnixSocket::new_stream()?;
         socket.bind(draft)?;
-        std::fs::set_permissions(draft, std::fs::Permissions::from_mode(MODE))?;
+        // Nobody can connect before `listen`, so nobody slips in before this.
+        std::fs::set_permissions(draft, std::fs::Permissions::from_mode(mode))?;
+        ownership.apply(draft)?;
         let socket = socket.listen(BACKLOG)?;
         let identity = identity_of(draft)?;
         std::fs::rename(draft, path)?;
@@ -100,6 +100,12 @@ fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
 mod tests {
     use super::*;
 
+    const OURS: Ownership = Ownership {
+        user: None,
+        group: None,
+        workers_unknown: false,
+    };
+
     fn path() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("sub/runner.sock");
@@ -109,8 +115,8 @@ mod tests {
     #[tokio::test]
     async fn the_newer_of_two_should_keep_its_socket() {
         let (_folder, path) = path();
-        let old = Listener::bind(&path).expect("first");
-        let new = Listener::bind(&path).expect("second, over a live one");
+        let old = Listener::bind(&path, 0o660, &OURS).expect("first");
+        let new = Listener::bind(&path, 0o660, &OURS).expect("second, over a live one");
         drop(old);
         std::os::unix::net::UnixStream::connect(&path).expect("still there");
         drop(new);
@@ -122,7 +128,7 @@ mod tests {
         let (_folder, path) = path();
         std::fs::create_dir_all(path.parent().expect("folder")).expect("folder");
         std::fs::write(&path, "mine").expect("file");
-        let error = Listener::bind(&path).expect_err("in the way");
+        let error = Listener::bind(&path, 0o660, &OURS).expect_err("in the way");
         assert!(error.to_string().contains("not a socket"), "{error}");
         assert_eq!(std::fs::read(&path).expect("file"), b"mine");
     }

@@ -18,6 +18,7 @@ use crate::tenant::Tenant;
 type Loading = SetOnce<Result<Arc<Plugin>, Arc<str>>>;
 
 /// The plugins of all tenants.
+#[derive(Default)]
 pub struct PluginCatalog {
     plugins: BTreeMap<(Tenant, Arc<str>), Module>,
 }

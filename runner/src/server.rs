@@ -87,12 +87,14 @@ impl Connection {
                 .dispatcher
                 .dispatch(&tenant, frame, &self.link, &mut builders)
                 .await;
-            if self.link.is_broken() {
-                tracing::warn!("a connection is closed: the gateway did not answer a question");
-                return;
-            }
             if let Err(error) = self.link.write(reply).await {
                 return log_lost(&error);
+            }
+            if self.link.is_broken() {
+                tracing::warn!(
+                    "a connection is closed: a question to the gateway went wrong on it"
+                );
+                return;
             }
         }
     }

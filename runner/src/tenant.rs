@@ -11,6 +11,12 @@ impl Tenant {
     /// The one that serves where no tenants are configured.
     #[must_use]
     pub fn sole() -> Self {
-        Tenant(Arc::from("default"))
+        Tenant::named("default")
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Tenant(Arc::from(name))
     }
 }

@@ -2,15 +2,18 @@
 //! outlives them. Every host function works on this.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::bindings::apisix::filter::types::Error;
+use crate::chain_values::ChainValues;
+use crate::conversation::{Allowance, AskError, Conversation};
 use crate::limits::{GuestClock, MemoryMeter};
-use crate::{Answer, Gateway, GatewayError, Limits, Question, RequestCall};
+use crate::request_call::RequestSubject;
+use crate::response_call::ResponseSubject;
+use crate::{Answer, GatewayError, Limits, Question, RequestCall, ResponseCall};
 
 /// Who the guest is.
 #[derive(Debug)]
@@ -19,89 +22,123 @@ pub(crate) struct Identity {
     pub(crate) configuration: Bytes,
 }
 
-/// What the guest is being called for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Starting up or in `configure`: there is nothing to act on yet.
-    Configure,
-    /// In `on-request`.
-    Request,
+/// The call that an instance was made for.
+pub(crate) enum OpenCall {
+    /// None: a configuration is being checked.
+    None,
+    Request(Box<RequestCall>),
+    Response(Box<ResponseCall>),
 }
 
 pub(crate) struct CallState {
     pub(crate) identity: Arc<Identity>,
-    pub(crate) phase: Phase,
-    /// The call this instance was made for; none where a configuration is
-    /// only being checked.
-    pub(crate) call: Option<Box<RequestCall>>,
+    pub(crate) call: OpenCall,
+    /// False while the guest starts and configures itself: the call is not its
+    /// business yet.
+    in_handler: bool,
     pub(crate) memory: MemoryMeter,
     pub(crate) clock: GuestClock,
-    gateway_time: Duration,
-    /// The first question that failed. Whatever the guest makes of the error,
-    /// the call cannot go on.
-    pub(crate) gateway_error: Option<GatewayError>,
+    limits: Limits,
     /// Built at the first use of a WASI function, so that a filter without
     /// WASI does not pay for it.
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
 }
 
 impl CallState {
-    pub(crate) fn new(identity: Arc<Identity>, limits: &Limits) -> Self {
+    pub(crate) fn new(identity: Arc<Identity>, limits: &Limits, call: OpenCall) -> Self {
         CallState {
             identity,
-            phase: Phase::Configure,
-            call: None,
+            call,
+            in_handler: false,
             memory: MemoryMeter::new(limits.memory),
             clock: GuestClock::start(limits.configure_time),
-            gateway_time: limits.gateway_time,
-            gateway_error: None,
+            limits: *limits,
             wasi: None,
         }
     }
 
+    /// The guest is configured; from here on it may see the call.
+    pub(crate) fn enter_handler(&mut self) {
+        self.in_handler = true;
+        self.clock = GuestClock::start(self.limits.guest_time);
+    }
+
     /// The request of the current call.
-    pub(crate) fn request(&mut self, function: &str) -> Result<&mut RequestCall, Error> {
-        match (self.phase, &mut self.call) {
-            (Phase::Request, Some(call)) => Ok(call),
-            _ => Err(Error::WrongPhase(format!(
-                "{function} works in on-request only"
-            ))),
+    pub(crate) fn request(&mut self, function: &str) -> Result<&mut RequestSubject, Error> {
+        match (self.in_handler, &mut self.call) {
+            (true, OpenCall::Request(call)) => Ok(&mut call.subject),
+            _ => Err(wrong_phase(function, "on-request")),
         }
     }
 
-    /// Asks the gateway within what is left of the call's time for that, and
-    /// keeps the wait off the guest's own time.
-    pub(crate) async fn ask(
-        &mut self,
-        function: &str,
-        question: Question<'_>,
-    ) -> Result<Answer, Error> {
-        let gateway = Arc::clone(self.request(function)?.gateway());
-        let started = Instant::now();
-        let answer = match self.gateway_error.clone() {
-            Some(error) => Err(error),
-            None => ask_in_time(&*gateway, question, self.gateway_time).await,
+    /// The response of the current call.
+    pub(crate) fn response(&mut self, function: &str) -> Result<&mut ResponseSubject, Error> {
+        match (self.in_handler, &mut self.call) {
+            (true, OpenCall::Response(call)) => Ok(&mut call.subject),
+            _ => Err(wrong_phase(function, "on-response")),
+        }
+    }
+
+    /// The values that filters pass on in the current call.
+    pub(crate) fn chain(&mut self, function: &str) -> Result<&mut ChainValues, Error> {
+        self.in_a_call(function)?;
+        match &mut self.call {
+            OpenCall::Request(call) => Ok(&mut call.chain),
+            OpenCall::Response(call) => Ok(&mut call.chain),
+            OpenCall::None => Err(wrong_phase(function, "on-request and on-response")),
+        }
+    }
+
+    /// Whether there is a call to speak of.
+    pub(crate) fn in_a_call(&self, function: &str) -> Result<(), Error> {
+        match (self.in_handler, &self.call) {
+            (true, OpenCall::Request(_) | OpenCall::Response(_)) => Ok(()),
+            _ => Err(wrong_phase(function, "on-request and on-response")),
+        }
+    }
+
+    /// Asks the gateway within what the call may ask and wait, and keeps the
+    /// wait off the guest's own time.
+    pub(crate) async fn ask(&mut self, questions: &[Question<'_>]) -> Result<Vec<Answer>, Error> {
+        let allowance = Allowance {
+            questions: self.limits.questions,
+            time: self.limits.gateway_time,
         };
-        let waited = started.elapsed();
+        let Some(conversation) = self.conversation() else {
+            return Err(wrong_phase("a question", "on-request and on-response"));
+        };
+        let before = conversation.waited();
+        let answers = conversation.ask(questions, allowance).await;
+        let waited = conversation.waited() - before;
         self.clock.add_wait(waited);
-        self.gateway_time = self.gateway_time.saturating_sub(waited);
-        answer.map_err(|error| {
-            let text = error.to_string();
-            self.gateway_error.get_or_insert(error);
-            Error::Gateway(text)
+        answers.map_err(|error| match error {
+            AskError::TooMany(limit) => Error::Limit(format!(
+                "the filters of one call may ask the gateway {limit} questions"
+            )),
+            AskError::Gateway(error) => Error::Gateway(error.to_string()),
         })
+    }
+
+    pub(crate) async fn ask_one(&mut self, question: Question<'_>) -> Result<Answer, Error> {
+        Ok(self.ask(&[question]).await?.into_iter().next().flatten())
+    }
+
+    /// The first question of the call that failed: it cannot go on.
+    pub(crate) fn gateway_error(&mut self) -> Option<GatewayError> {
+        self.conversation()?.failed().cloned()
+    }
+
+    fn conversation(&mut self) -> Option<&mut Conversation> {
+        match &mut self.call {
+            OpenCall::Request(call) => Some(&mut call.conversation),
+            OpenCall::Response(call) => Some(&mut call.conversation),
+            OpenCall::None => None,
+        }
     }
 }
 
-async fn ask_in_time(
-    gateway: &dyn Gateway,
-    question: Question<'_>,
-    limit: Duration,
-) -> Result<Answer, GatewayError> {
-    match tokio::time::timeout(limit, gateway.ask(question)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(GatewayError::TooLate(limit.as_millis())),
-    }
+fn wrong_phase(function: &str, phases: &str) -> Error {
+    Error::WrongPhase(format!("{function} works in {phases} only"))
 }
 
 impl WasiView for CallState {

@@ -9,10 +9,11 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::bindings::apisix::filter::types::Error;
 use crate::bindings::exports::apisix::filter::request_handler;
-use crate::call_state::{CallState, Identity, Phase};
-use crate::limits::GuestClock;
+use crate::call_state::{CallState, Identity, OpenCall};
 use crate::printable::printable;
-use crate::{Plugin, RequestCall, SandboxError, StopResponse, Verdict, validate};
+use crate::{
+    LoadError, Plugin, RequestCall, ResponseCall, SandboxError, StopResponse, Verdict, validate,
+};
 
 /// One plugin with one configuration.
 pub struct Filter {
@@ -46,7 +47,7 @@ impl Filter {
     /// The guest's reason, or how it failed to give one.
     pub async fn check(&self) -> Result<(), SandboxError> {
         let _slot = self.plugin.engine.slot().await?;
-        let mut store = self.plugin.store(&self.identity);
+        let mut store = self.plugin.store(&self.identity, OpenCall::None);
         let instance = self.start(&mut store).await?;
         self.configure(&mut store, &instance).await
     }
@@ -61,26 +62,46 @@ impl Filter {
             Ok(slot) => slot,
             Err(error) => return (call, Err(error)),
         };
-        let (edits, chain) = (call.edits.clone(), call.chain.clone());
-        let mut store = self.plugin.store(&self.identity);
-        store.data_mut().call = Some(call);
+        let before = (call.subject.edits.clone(), call.chain.clone());
+        let mut store = self.plugin.store(&self.identity, OpenCall::Request(call));
         let outcome = self.run_on_request(&mut store).await;
-        let Some(mut call) = store.into_data().call else {
+        let OpenCall::Request(mut call) = store.into_data().call else {
             unreachable!("nothing takes the call out of its store");
         };
         if outcome.is_err() {
-            (call.edits, call.chain) = (edits, chain);
+            (call.subject.edits, call.chain) = before;
+        }
+        (call, outcome)
+    }
+
+    /// Lets the filter look at a response, in the same way.
+    pub async fn on_response(
+        &self,
+        call: Box<ResponseCall>,
+    ) -> (Box<ResponseCall>, Result<(), SandboxError>) {
+        let _slot = match self.plugin.engine.slot().await {
+            Ok(slot) => slot,
+            Err(error) => return (call, Err(error)),
+        };
+        let before = (call.subject.edits.clone(), call.chain.clone());
+        let mut store = self.plugin.store(&self.identity, OpenCall::Response(call));
+        let outcome = self.run_on_response(&mut store).await;
+        let OpenCall::Response(mut call) = store.into_data().call else {
+            unreachable!("nothing takes the call out of its store");
+        };
+        if outcome.is_err() {
+            (call.subject.edits, call.chain) = before;
         }
         (call, outcome)
     }
 
     /// Starts an instance and finds its exports with the right types, without
     /// calling any.
-    pub(crate) async fn prove_start(&self) -> Result<(), crate::LoadError> {
+    pub(crate) async fn prove_start(&self) -> Result<(), LoadError> {
         let plugin = &self.plugin;
-        let mut store = plugin.store(&self.identity);
+        let mut store = plugin.store(&self.identity, OpenCall::None);
         let instance = self.start(&mut store).await?;
-        let mismatch = |error: wasmtime::Error| crate::LoadError::Mismatch(format!("{error:#}"));
+        let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
         plugin
             .configuration
             .load(&mut store, &instance)
@@ -98,21 +119,45 @@ impl Filter {
         let Some(handler) = &self.plugin.request_handler else {
             return Err(SandboxError::WrongPhase("request handler"));
         };
-        let instance = self.start(store).await?;
-        self.configure(store, &instance).await?;
-        store.data_mut().phase = Phase::Request;
-        store.data_mut().clock = GuestClock::start(self.plugin.limits.guest_time);
+        let instance = self.ready(store).await?;
         let result = match handler.load(&mut *store, &instance) {
             Ok(handler) => handler.call_on_request(&mut *store).await,
             Err(error) => Err(error),
         };
-        if let Some(error) = store.data_mut().gateway_error.take() {
+        checked(self.finish(store, result)?)
+    }
+
+    async fn run_on_response(&self, store: &mut Store<CallState>) -> Result<(), SandboxError> {
+        let Some(handler) = &self.plugin.response_handler else {
+            return Err(SandboxError::WrongPhase("response handler"));
+        };
+        let instance = self.ready(store).await?;
+        let result = match handler.load(&mut *store, &instance) {
+            Ok(handler) => handler.call_on_response(&mut *store).await,
+            Err(error) => Err(error),
+        };
+        self.finish(store, result)
+    }
+
+    /// An instance that is configured and may see its call.
+    async fn ready(&self, store: &mut Store<CallState>) -> Result<Instance, SandboxError> {
+        let instance = self.start(store).await?;
+        self.configure(store, &instance).await?;
+        store.data_mut().enter_handler();
+        Ok(instance)
+    }
+
+    /// What a handler's answer is worth.
+    fn finish<T>(
+        &self,
+        store: &mut Store<CallState>,
+        result: wasmtime::Result<Result<T, String>>,
+    ) -> Result<T, SandboxError> {
+        if let Some(error) = store.data_mut().gateway_error() {
             return Err(error.into());
         }
-        match result.map_err(|error| self.failure(store, &error))? {
-            Ok(verdict) => checked(verdict),
-            Err(reason) => Err(SandboxError::GuestError(printable(&reason))),
-        }
+        let answer = result.map_err(|error| self.failure(store, &error))?;
+        answer.map_err(|reason| SandboxError::GuestError(printable(&reason)))
     }
 
     async fn start(&self, store: &mut Store<CallState>) -> Result<Instance, SandboxError> {

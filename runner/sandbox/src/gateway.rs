@@ -21,8 +21,7 @@ pub enum Question<'a> {
 /// from an empty answer.
 pub type Answer = Option<Bytes>;
 
-/// Why a question got no answer. Whatever it is, the conversation with the
-/// gateway cannot go on.
+/// Why a question got no answer. Whatever it is, the call cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayError {
     /// The gateway closed the connection in the middle of the call.
@@ -31,6 +30,9 @@ pub enum GatewayError {
     /// The gateway sent something that is not an answer.
     #[error("the gateway's answer cannot be used: {0}")]
     WrongAnswer(String),
+    /// The question cannot be put into a frame.
+    #[error("the question cannot be asked: {0}")]
+    NotAskable(String),
     /// The gateway did not answer within the time a call may wait for it.
     #[error("the gateway did not answer within {0} ms")]
     TooLate(u128),
@@ -38,13 +40,14 @@ pub enum GatewayError {
 
 /// Asks the gateway about the call in progress.
 pub trait Gateway: Send + Sync {
-    /// Asks one question and waits for its answer. The caller limits the time.
+    /// Asks questions and waits for their answers, in order. The caller limits
+    /// the time.
     ///
     /// # Errors
     /// Any [`GatewayError`]; the implementation remembers that the
     /// conversation is broken, whether or not the guest looks at the error.
     fn ask<'a>(
         &'a self,
-        question: Question<'a>,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer, GatewayError>> + Send + 'a>>;
+        questions: &'a [Question<'a>],
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Answer>, GatewayError>> + Send + 'a>>;
 }

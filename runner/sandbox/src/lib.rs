@@ -18,8 +18,10 @@
 //!   are refused.
 
 mod bindings;
+mod call;
 mod call_state;
 mod chain_values;
+mod conversation;
 mod engine;
 mod error;
 mod filter;
@@ -31,16 +33,23 @@ mod plugin;
 mod printable;
 mod request_call;
 mod request_edits;
+mod response_call;
+mod response_edits;
 mod validate;
 
+pub use call::Call;
 pub use engine::{Allocation, Engine, EngineSettings};
 pub use error::{LoadError, SandboxError};
 pub use filter::Filter;
 pub use gateway::{Answer, Gateway, GatewayError, Question};
 pub use limits::Limits;
 pub use plugin::Plugin;
-pub use request_call::{RequestCall, RequestSource, StopResponse, Verdict, VisitArg, VisitHeader};
+pub use request_call::{
+    RequestCall, RequestSource, RequestSubject, StopResponse, Verdict, VisitArg, VisitHeader,
+};
 pub use request_edits::{ArgEdit, HeaderEdit, RequestEdits};
+pub use response_call::{Headers, ResponseCall, ResponseSource, ResponseSubject};
+pub use response_edits::ResponseEdits;
 
 /// The wasmtime this sandbox is built with, for `runner version`.
 pub const WASMTIME_VERSION: &str = env!("SANDBOX_WASMTIME_VERSION");

@@ -19,6 +19,8 @@ pub struct Limits {
     /// stay below the gateway's own read timeout of 60 s
     /// (`ext-plugin/init.lua`).
     pub gateway_time: Duration,
+    /// How many questions the filters of one call may ask the gateway.
+    pub questions: u32,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             guest_time: Duration::from_millis(50),
             configure_time: Duration::from_millis(1000),
             gateway_time: Duration::from_secs(55),
+            questions: 64,
         }
     }
 }

@@ -6,7 +6,7 @@ use wasmtime::component::{Component, InstancePre};
 use wasmtime::{Precompiled, Store, UpdateDeadline};
 
 use crate::bindings::exports::apisix::filter::{configuration, request_handler, response_handler};
-use crate::call_state::{CallState, Identity};
+use crate::call_state::{CallState, Identity, OpenCall};
 use crate::{Engine, Filter, Limits, LoadError, imports};
 
 /// A plugin that can serve calls.
@@ -61,8 +61,8 @@ impl Plugin {
     }
 
     /// A store for one call: limited in memory, interrupted at every tick.
-    pub(crate) fn store(&self, identity: &Arc<Identity>) -> Store<CallState> {
-        let state = CallState::new(Arc::clone(identity), &self.limits);
+    pub(crate) fn store(&self, identity: &Arc<Identity>, call: OpenCall) -> Store<CallState> {
+        let state = CallState::new(Arc::clone(identity), &self.limits, call);
         let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::bindings::apisix::filter::types::Error;
-use crate::chain_values::ChainValues;
+use crate::call::Call;
 use crate::{Gateway, RequestEdits, validate};
 
 /// Takes a header's name and value.
@@ -52,59 +52,77 @@ pub struct StopResponse {
     pub body: Vec<u8>,
 }
 
-/// One call in the request phase, handed from filter to filter.
-pub struct RequestCall {
+/// A call in the request phase.
+pub type RequestCall = Call<RequestSubject>;
+
+/// The request of a call and what its filters changed so far.
+pub struct RequestSubject {
     source: Arc<dyn RequestSource>,
-    gateway: Arc<dyn Gateway>,
-    /// What the filters so far changed.
-    pub edits: RequestEdits,
-    pub(crate) chain: ChainValues,
+    pub(crate) edits: RequestEdits,
     /// The received path in its decoded form, once somebody had to find out.
     decoded_path: Option<Vec<u8>>,
 }
 
-impl RequestCall {
+impl Call<RequestSubject> {
     /// A call that no filter has seen yet.
     pub fn new(source: Arc<dyn RequestSource>, gateway: Arc<dyn Gateway>) -> Self {
-        RequestCall {
-            source,
+        let edits = RequestEdits::default();
+        Call::about(
+            RequestSubject {
+                source,
+                edits,
+                decoded_path: None,
+            },
             gateway,
-            edits: RequestEdits::default(),
-            chain: ChainValues::default(),
-            decoded_path: None,
-        }
+        )
     }
 
     /// The request as the gateway sent it.
     pub fn source(&self) -> &dyn RequestSource {
-        &*self.source
+        &*self.subject.source
     }
 
-    pub(crate) fn gateway(&self) -> &Arc<dyn Gateway> {
-        &self.gateway
+    /// What the filters changed.
+    pub fn edits(&self) -> &RequestEdits {
+        &self.subject.edits
+    }
+
+    /// What the filters changed, to be taken away or completed.
+    pub fn edits_mut(&mut self) -> &mut RequestEdits {
+        &mut self.subject.edits
+    }
+
+    /// The received path, decoded, where the gateway said which form it sent.
+    pub fn received_path(&mut self, encoded: bool) -> &[u8] {
+        self.subject.settle_path(encoded)
+    }
+}
+
+impl RequestSubject {
+    /// Settles which form of the path the gateway sent, encoded or not, and
+    /// returns the decoded one.
+    pub(crate) fn settle_path(&mut self, encoded: bool) -> &[u8] {
+        let path = self.source.path();
+        self.decoded_path.get_or_insert_with(|| match encoded {
+            true => percent_encoding::percent_decode(path).collect(),
+            false => path.to_vec(),
+        })
+    }
+
+    pub(crate) fn source(&self) -> &dyn RequestSource {
+        &*self.source
     }
 
     // === path ===
 
     /// The current path, or `None` where the gateway has to be asked first
-    /// which form it sent; [`RequestCall::path_is_encoded`] takes its answer.
+    /// which form it sent; `settle_path` takes its answer.
     pub(crate) fn path(&self) -> Option<&[u8]> {
         match (&self.edits.path, &self.decoded_path) {
             (Some(path), _) | (None, Some(path)) => Some(path),
             (None, None) if self.source.path().contains(&b'%') => None,
             (None, None) => Some(self.source.path()),
         }
-    }
-
-    /// Settles which form the gateway sent: encoded after its own
-    /// proxy-rewrite, decoded otherwise (`init.lua` sends `upstream_uri` or
-    /// `$uri`).
-    pub(crate) fn path_is_encoded(&mut self, encoded: bool) {
-        let path = self.source.path();
-        self.decoded_path = Some(match encoded {
-            true => percent_encoding::percent_decode(path).collect(),
-            false => path.to_vec(),
-        });
     }
 
     pub(crate) fn set_path(&mut self, path: Vec<u8>) -> Result<(), Error> {

@@ -43,6 +43,11 @@ impl RequestEdits {
         *self == RequestEdits::default()
     }
 
+    /// Removes an argument, whether it is there or not.
+    pub fn remove_arg(&mut self, name: Vec<u8>) {
+        self.put_arg(name, Vec::new());
+    }
+
     pub(crate) fn header(&self, name: &[u8]) -> Option<&HeaderEdit> {
         self.headers
             .iter()

@@ -67,6 +67,34 @@ pub(crate) fn response_header_on_request(name: &str) -> Result<(), Error> {
     }
 }
 
+/// Headers that belong to a connection, or to a length that the gateway counts
+/// itself: one that contradicts the body would break the client's connection
+/// (RFC 9110 section 7.6.1, RFC 9112 section 6.3).
+const OF_THE_CONNECTION: [&str; 7] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A header of the response to the client.
+pub(crate) fn response_header(name: &str, value: &[u8]) -> Result<(), Error> {
+    header_name(name)?;
+    header_value(name, value)?;
+    match OF_THE_CONNECTION
+        .iter()
+        .find(|of| of.eq_ignore_ascii_case(name))
+    {
+        None => Ok(()),
+        Some(of) => Err(Error::Invalid(format!(
+            "{of} is the gateway's own business; it cannot be set"
+        ))),
+    }
+}
+
 pub(crate) fn path(path: &[u8]) -> Result<(), Error> {
     if path.first() != Some(&b'/') {
         return Err(Error::Invalid(format!(

@@ -15,6 +15,7 @@ use crate::config::{self, Config, ProcessEnvironment};
 use crate::dispatcher::Dispatcher;
 use crate::listener::Listener;
 use crate::plugin_catalog::PluginCatalog;
+use crate::socket_owner::Ownership;
 use crate::tenant::Tenant;
 use crate::{server, telemetry};
 
@@ -44,11 +45,9 @@ pub(super) async fn serve(
 ) -> Result<()> {
     let catalog = Arc::new(PluginCatalog::list(&Tenant::sole(), modules)?);
     let engine = start_engine(&config)?;
-    let listener = Listener::bind(&config.listen)
-        .with_context(|| format!("cannot listen on unix:{}", config.listen.display()))?;
-    tracing::info!("listening on unix:{}", listener.path().display());
-    let confs = ConfCache::new(Arc::clone(&catalog), config.prepare_time);
-    let dispatcher = Arc::new(Dispatcher::new(confs));
+    let listener = listen(&config)?;
+    let confs = ConfCache::new(Arc::clone(&catalog), (&config).into());
+    let dispatcher = Arc::new(Dispatcher::new(confs, config.limits.gateway_time));
 
     let mut serving = std::pin::pin!(server::serve(listener, dispatcher, stop));
     tokio::select! {
@@ -60,6 +59,21 @@ pub(super) async fn serve(
     }
     serving.await;
     Ok(())
+}
+
+fn listen(config: &Config) -> Result<Listener> {
+    let ownership = Ownership::settle(&config.socket_owner, config.socket_group);
+    let listener = Listener::bind(&config.listen, config.socket_mode, &ownership)
+        .with_context(|| format!("cannot listen on unix:{}", config.listen.display()))?;
+    let (path, mode) = (listener.path().display(), config.socket_mode);
+    tracing::info!("listening on unix:{path}; may connect: {ownership} (mode {mode:04o})");
+    if ownership.workers_unknown && mode & 0o006 == 0 {
+        tracing::warn!(
+            "the gateway's workers were not found among the neighbours of this process; if they \
+             do not run as root they cannot connect: set socket.owner to their user"
+        );
+    }
+    Ok(listener)
 }
 
 fn start_engine(config: &Config) -> Result<Arc<Engine>> {

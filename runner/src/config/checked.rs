@@ -4,21 +4,36 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::Gid;
 use tracing::level_filters::LevelFilter;
 
 use super::env::Environment;
 use super::place;
-use super::raw::{RawConfig, RawLimits};
+use super::raw::{RawConfig, RawLimits, RawSocket};
+use crate::socket_owner::{self, Owner};
 
 /// Set by the gateway for the runner it starts
 /// (`apisix/plugins/ext-plugin/init.lua`).
 const LISTEN_ADDRESS: &str = "APISIX_LISTEN_ADDRESS";
+
+/// Likewise: how long the gateway keeps a token, in seconds
+/// (`ext-plugin/helper.lua`).
+const CONF_EXPIRE_TIME: &str = "APISIX_CONF_EXPIRE_TIME";
+
+/// What the gateway names where it names anything.
+const DEFAULT_CONF_EXPIRE_TIME: Duration = Duration::from_secs(3600);
 
 /// What the program needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The socket's path.
     pub listen: PathBuf,
+    /// Its permissions.
+    pub socket_mode: u32,
+    /// Its owner.
+    pub socket_owner: Owner,
+    /// Its group, unless it stays ours.
+    pub socket_group: Option<Gid>,
     /// What is logged.
     pub log_level: LevelFilter,
     /// What each filter may use.
@@ -27,6 +42,10 @@ pub struct Config {
     pub instances: u32,
     /// How long a call waits for a plugin that is still being prepared.
     pub prepare_time: Duration,
+    /// How long a configuration lives after its last use.
+    pub configuration_lifetime: Duration,
+    /// Bytes that configurations may take, over all tenants.
+    pub configuration_memory: usize,
 }
 
 /// Why there is no configuration.
@@ -60,6 +79,9 @@ pub enum ConfigError {
         /// What is wrong and what would do.
         message: String,
     },
+    /// The gateway's variable is no number of seconds.
+    #[error("APISIX_CONF_EXPIRE_TIME is {0:?}; it takes a whole number of seconds")]
+    ExpireTime(String),
     /// An address that is empty.
     #[error("{0} is empty; give unix:PATH")]
     EmptyAddress(&'static str),
@@ -111,8 +133,38 @@ impl Source {
             log_level,
             limits: self.limits(&raw.limits)?,
             instances: self.at_least_one("limits.instances", raw.limits.instances)?,
-            prepare_time: Duration::from_millis(raw.limits.prepare_ms.into()),
+            prepare_time: millis(raw.limits.prepare_ms),
+            configuration_lifetime: configuration_lifetime(env)?,
+            configuration_memory: self
+                .mib("limits.configurations_mib", raw.limits.configurations_mib)?,
+            socket_mode: self.mode(&raw.socket)?,
+            socket_owner: self.owner(&raw.socket)?,
+            socket_group: self.group(&raw.socket)?,
         })
+    }
+
+    fn mode(&self, raw: &RawSocket) -> Result<u32, ConfigError> {
+        match u32::from_str_radix(&raw.mode, 8) {
+            Ok(mode) if mode <= 0o777 => Ok(mode),
+            _ => {
+                let message = format!("{:?} is not a mode such as \"0660\"", raw.mode);
+                Err(self.value_error("socket.mode", message))
+            }
+        }
+    }
+
+    fn owner(&self, raw: &RawSocket) -> Result<Owner, ConfigError> {
+        if raw.owner == "auto" {
+            return Ok(Owner::Auto);
+        }
+        let user = socket_owner::user(&raw.owner);
+        user.map(Owner::User)
+            .map_err(|message| self.value_error("socket.owner", message))
+    }
+
+    fn group(&self, raw: &RawSocket) -> Result<Option<Gid>, ConfigError> {
+        let group = raw.group.as_deref().map(socket_owner::group).transpose();
+        group.map_err(|message| self.value_error("socket.group", message))
     }
 
     fn parse(&self) -> Result<RawConfig, ConfigError> {
@@ -168,11 +220,16 @@ impl Source {
             return Err(self.value_error("limits.gateway_ms", message));
         }
         Ok(sandbox::Limits {
-            memory: (at_least_one("limits.memory_mib", raw.memory_mib)? as usize) << 20,
+            memory: self.mib("limits.memory_mib", raw.memory_mib)?,
+            questions: at_least_one("limits.questions", raw.questions)?,
             guest_time: millis(at_least_one("limits.handler_ms", raw.handler_ms)?),
             configure_time: millis(at_least_one("limits.configure_ms", raw.configure_ms)?),
             gateway_time: millis(at_least_one("limits.gateway_ms", raw.gateway_ms)?),
         })
+    }
+
+    fn mib(&self, key: &'static str, value: u32) -> Result<usize, ConfigError> {
+        Ok((self.at_least_one(key, value)? as usize) << 20)
     }
 
     fn at_least_one(&self, key: &'static str, value: u32) -> Result<u32, ConfigError> {
@@ -209,6 +266,19 @@ impl Source {
             key,
             message,
         }
+    }
+}
+
+/// The gateway may use a token for almost twice the time it names: it fetches
+/// one from its shared cache just before that forgets it, and keeps it as long
+/// again.
+fn configuration_lifetime(env: &dyn Environment) -> Result<Duration, ConfigError> {
+    let Some(text) = env.get(CONF_EXPIRE_TIME) else {
+        return Ok(2 * DEFAULT_CONF_EXPIRE_TIME);
+    };
+    match text.parse() {
+        Ok(seconds) => Ok(2 * Duration::from_secs(u32::into(seconds))),
+        Err(_) => Err(ConfigError::ExpireTime(text)),
     }
 }
 
@@ -268,11 +338,21 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_should_live_twice_what_the_gateway_names() {
+        for (env, seconds) in [(&[][..], 7200), (&[("APISIX_CONF_EXPIRE_TIME", "12")], 24)] {
+            let config = check("", None, env).expect("a configuration");
+            assert_eq!(config.configuration_lifetime, Duration::from_secs(seconds));
+        }
+        let error = check("", None, &[("APISIX_CONF_EXPIRE_TIME", "1a")]).expect_err("no number");
+        assert!(error.contains("\"1a\""), "{error}");
+    }
+
+    #[test]
     fn a_mistake_should_be_named_with_file_key_and_line() {
         let rows = [
             (
                 "socket:\n  fil: x\n",
-                "c.yaml:2: socket: unknown field `fil`, expected `file`; did you mean `file`?",
+                "c.yaml:2: socket: unknown field `fil`, expected one of `file`,",
             ),
             (
                 "\nlogging:\n  level: loud\n",
@@ -318,7 +398,7 @@ mod tests {
         assert_eq!(shipped, RawConfig::default());
         let written: serde_yaml::Value = serde_yaml::from_str(text).expect("conf/config.yaml");
         for (section, keys) in [
-            ("socket", &["file"][..]),
+            ("socket", &["file", "mode", "owner", "group"][..]),
             ("logging", &["level"]),
             (
                 "limits",
@@ -327,8 +407,10 @@ mod tests {
                     "handler_ms",
                     "configure_ms",
                     "gateway_ms",
+                    "questions",
                     "prepare_ms",
                     "instances",
+                    "configurations_mib",
                 ],
             ),
         ] {

@@ -25,12 +25,21 @@ pub struct RawConfig {
 pub struct RawSocket {
     /// A path, `unix:PATH`, or `$env.NAME`.
     pub file: String,
+    /// Permissions, octal, as for chmod.
+    pub mode: String,
+    /// `auto`, or a user's name or number.
+    pub owner: String,
+    /// A group's name or number; null leaves ours.
+    pub group: Option<String>,
 }
 
 impl Default for RawSocket {
     fn default() -> Self {
         RawSocket {
             file: "/tmp/runner.sock".into(),
+            mode: "0660".into(),
+            owner: "auto".into(),
+            group: None,
         }
     }
 }
@@ -71,10 +80,14 @@ pub struct RawLimits {
     pub configure_ms: u32,
     /// Waiting for the gateway's answers in one call, ms.
     pub gateway_ms: u32,
+    /// Questions to the gateway in one call.
+    pub questions: u32,
     /// Waiting for a plugin that is still being prepared, ms.
     pub prepare_ms: u32,
     /// Instances at the same time.
     pub instances: u32,
+    /// Memory for configurations, MiB.
+    pub configurations_mib: u32,
 }
 
 impl Default for RawLimits {
@@ -84,8 +97,10 @@ impl Default for RawLimits {
             handler_ms: 50,
             configure_ms: 1000,
             gateway_ms: 55_000,
+            questions: 64,
             prepare_ms: 10_000,
             instances: 1000,
+            configurations_mib: 64,
         }
     }
 }

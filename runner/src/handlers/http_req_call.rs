@@ -2,45 +2,33 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use protocol::http_req_call::Req;
-use sandbox::RequestCall;
+use sandbox::{Gateway, RequestCall};
 
-use super::Outcome;
-use crate::conf_cache::ConfCache;
+use super::{CallContext, Outcome};
+use crate::after_chain;
 use crate::error_reply::CallError;
-use crate::gateway_link::GatewayLink;
-use crate::tenant::Tenant;
+use crate::filter_chain::Passage;
 use crate::translate::from_wire::ReceivedRequest;
 
-/// Serves one payload; the call's number comes back for the log, as far as it
-/// could be read.
-pub async fn handle(
-    confs: &ConfCache,
-    tenant: &Tenant,
-    payload: Bytes,
-    link: Arc<GatewayLink>,
-) -> (Option<u32>, Result<Outcome, CallError>) {
-    let request = match Req::decode(payload) {
-        Ok(request) => request,
-        Err(error) => return (None, Err(error.into())),
-    };
+/// Serves one request.
+///
+/// # Errors
+/// [`CallError`]; the request does not go on.
+pub async fn handle(context: &CallContext<'_>, request: Req) -> Result<Outcome, CallError> {
     let id = request.id();
-    (Some(id), run(confs, tenant, request, link).await)
-}
-
-async fn run(
-    confs: &ConfCache,
-    tenant: &Tenant,
-    request: Req,
-    link: Arc<GatewayLink>,
-) -> Result<Outcome, CallError> {
-    let (id, conf_token) = (request.id(), request.conf_token());
-    let chain = confs
-        .chain(tenant, conf_token)
-        .ok_or(CallError::UnknownToken(conf_token))?;
+    let chain = context.chain(request.conf_token())?;
     let request = ReceivedRequest::new(request).map_err(CallError::Senseless)?;
-    let call = RequestCall::new(Arc::new(request), link);
-    let outcome = chain.on_request(call).await?;
-    Ok(Outcome::Request { id, outcome })
+    let gateway = Arc::clone(context.link) as Arc<dyn Gateway>;
+    let call = Box::new(RequestCall::new(Arc::new(request), gateway));
+    match chain.on_request(call).await? {
+        Passage::Through(mut call) => {
+            after_chain::request::complete(&mut call, context.gateway_time).await?;
+            Ok(Outcome::Pass {
+                id,
+                edits: std::mem::take(call.edits_mut()),
+            })
+        }
+        Passage::Stopped(response) => Ok(Outcome::Stop { id, response }),
+    }
 }

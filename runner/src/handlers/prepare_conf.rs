@@ -6,16 +6,15 @@
 use bytes::Bytes;
 use protocol::prepare_conf::Req;
 
-use super::Outcome;
-use crate::conf_cache::{ConfCache, Configuration, PluginConf};
+use super::{CallContext, Outcome};
+use crate::conf_cache::{Configuration, PluginConf};
 use crate::error_reply::CallError;
-use crate::tenant::Tenant;
 
 /// Serves one payload.
 ///
 /// # Errors
 /// [`CallError`] only for a payload that cannot be read.
-pub fn handle(confs: &ConfCache, tenant: &Tenant, payload: Bytes) -> Result<Outcome, CallError> {
+pub fn handle(context: &CallContext<'_>, payload: Bytes) -> Result<Outcome, CallError> {
     let request = Req::decode(payload)?;
     let configuration = request
         .conf()
@@ -24,7 +23,9 @@ pub fn handle(confs: &ConfCache, tenant: &Tenant, payload: Bytes) -> Result<Outc
             text: Bytes::copy_from_slice(entry.value.unwrap_or_default()),
         })
         .collect::<Configuration>();
-    let route = String::from_utf8_lossy(request.key().unwrap_or_default()).into_owned();
-    let conf_token = confs.token_for(tenant, configuration, &route);
+    let route = String::from_utf8_lossy(request.key().unwrap_or_default());
+    let conf_token = context
+        .confs
+        .token_for(context.tenant, configuration, &route);
     Ok(Outcome::Prepared { conf_token })
 }

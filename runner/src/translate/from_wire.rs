@@ -1,12 +1,12 @@
-//! A received request as the sandbox wants to see it: read in place, entry by
+//! A received call as the sandbox wants to see it: read in place, entry by
 //! entry, copied by nobody here.
 
-use protocol::http_req_call::Req;
-use sandbox::{RequestSource, VisitArg, VisitHeader};
+use protocol::{http_req_call, http_resp_call};
+use sandbox::{Headers, RequestSource, ResponseSource, VisitArg, VisitHeader};
 
 /// A request of the wire.
 pub struct ReceivedRequest {
-    request: Req,
+    request: http_req_call::Req,
     method: &'static str,
 }
 
@@ -15,7 +15,7 @@ impl ReceivedRequest {
     ///
     /// # Errors
     /// A method number that the schema does not name.
-    pub fn new(request: Req) -> Result<Self, String> {
+    pub fn new(request: http_req_call::Req) -> Result<Self, String> {
         match request.method() {
             Some(method) => Ok(ReceivedRequest { request, method }),
             None => Err("the request has a method that the schema does not name".into()),
@@ -50,5 +50,33 @@ impl RequestSource for ReceivedRequest {
         for entry in self.request.args() {
             visit(entry.name, entry.value);
         }
+    }
+}
+
+/// A response of the wire.
+pub struct ReceivedResponse {
+    response: http_resp_call::Req,
+}
+
+impl ReceivedResponse {
+    /// Any response makes sense.
+    #[must_use]
+    pub fn new(response: http_resp_call::Req) -> Self {
+        ReceivedResponse { response }
+    }
+}
+
+impl ResponseSource for ReceivedResponse {
+    fn id(&self) -> u32 {
+        self.response.id()
+    }
+
+    fn status(&self) -> u16 {
+        self.response.status()
+    }
+
+    fn headers(&self) -> Headers<'_> {
+        let headers = self.response.headers();
+        Box::new(headers.map(|entry| (entry.name, entry.value.unwrap_or_default())))
     }
 }

@@ -2,10 +2,11 @@
 //! sent: every entry that is sent is set anew by the gateway.
 
 use protocol::http_req_call::{self, Action, Rewrite, Stop};
+use protocol::http_resp_call::{self, Edits};
 use protocol::{EncodeError, Entry, FrameBuilder, prepare_conf};
-use sandbox::{RequestEdits, StopResponse};
+use sandbox::{RequestEdits, ResponseCall, StopResponse};
 
-use crate::filter_chain::ChainOutcome;
+use crate::after_chain::response::Filler;
 use crate::handlers::Outcome;
 
 /// Writes the reply.
@@ -19,14 +20,9 @@ pub fn encode<'b>(
 ) -> Result<&'b [u8], EncodeError> {
     match outcome {
         Outcome::Prepared { conf_token } => prepare_conf::encode_reply(builder, *conf_token),
-        Outcome::Request {
-            id,
-            outcome: ChainOutcome::Pass(edits),
-        } => encode_edits(builder, *id, edits),
-        Outcome::Request {
-            id,
-            outcome: ChainOutcome::Stop(response),
-        } => encode_stop(builder, *id, response),
+        Outcome::Pass { id, edits } => encode_edits(builder, *id, edits),
+        Outcome::Stop { id, response } => encode_stop(builder, *id, response),
+        Outcome::Response { call, filler } => encode_response(builder, call, *filler),
     }
 }
 
@@ -92,4 +88,86 @@ fn arg_entries(edits: &RequestEdits) -> Vec<Entry<'_>> {
         }
     }
     entries
+}
+
+/// The gateway takes the list of headers for the whole response and drops what
+/// is not in it; without a list it drops ten names of its own choice. So the
+/// list is always sent, changed or not.
+fn encode_response<'b>(
+    builder: &'b mut FrameBuilder,
+    call: &ResponseCall,
+    filler: Filler,
+) -> Result<&'b [u8], EncodeError> {
+    let hop_by_hop = HopByHop::of(call);
+    let mut headers: Vec<Entry<'_>> = call
+        .headers()
+        .filter(|(name, _)| !hop_by_hop.contains(name))
+        // The byte that the client will see is not encoded.
+        .filter(|(name, _)| filler != Filler::Seen || !is(name, b"content-encoding"))
+        .map(|(name, value)| Entry {
+            name,
+            value: Some(value),
+        })
+        .collect();
+    if headers.is_empty() {
+        // An empty list would bring back what the filters removed; an entry
+        // without a value clears what is not set.
+        headers.extend(
+            call.source()
+                .headers()
+                .take(1)
+                .map(|(name, _)| Entry::bare(name)),
+        );
+    }
+    let body = call.edits().body.as_deref().or(filler.bytes());
+    let edits = Edits {
+        status: call.edits().status,
+        headers: &headers,
+        body,
+    };
+    http_resp_call::encode_reply(builder, call.source().id(), &edits)
+}
+
+/// The headers that end with the upstream's connection (RFC 9110 section
+/// 7.6.1). An echoed Transfer-Encoding would arrive twice.
+struct HopByHop {
+    nominated: Vec<u8>,
+}
+
+impl HopByHop {
+    const ALWAYS: [&[u8]; 7] = [
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    ];
+
+    /// With those that the Connection header names.
+    fn of(call: &ResponseCall) -> Self {
+        let mut nominated = Vec::new();
+        for (_, value) in call
+            .source()
+            .headers()
+            .filter(|(name, _)| is(name, b"connection"))
+        {
+            nominated.extend_from_slice(value);
+            nominated.push(b',');
+        }
+        HopByHop { nominated }
+    }
+
+    fn contains(&self, name: &[u8]) -> bool {
+        let mut nominated = self
+            .nominated
+            .split(|byte| *byte == b',')
+            .map(<[u8]>::trim_ascii);
+        Self::ALWAYS.iter().any(|always| is(name, always)) || nominated.any(|other| is(name, other))
+    }
+}
+
+fn is(name: &[u8], other: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(other)
 }

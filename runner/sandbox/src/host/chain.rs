@@ -6,15 +6,11 @@ use crate::call_state::CallState;
 
 impl Host for CallState {
     fn get(&mut self, key: String) -> Result<Option<String>, Error> {
-        Ok(self
-            .request("chain.get")?
-            .chain
-            .get(&key)
-            .map(str::to_owned))
+        Ok(self.chain("chain.get")?.get(&key).map(str::to_owned))
     }
 
     fn set(&mut self, key: String, value: String) -> Result<(), Error> {
-        match self.request("chain.set")?.chain.set(key, value) {
+        match self.chain("chain.set")?.set(key, value) {
             true => Ok(()),
             false => Err(Error::Limit(
                 "the values of one call may take 64 KiB together".into(),
@@ -23,7 +19,7 @@ impl Host for CallState {
     }
 
     fn remove(&mut self, key: String) -> Result<(), Error> {
-        self.request("chain.remove")?.chain.remove(&key);
+        self.chain("chain.remove")?.remove(&key);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! guest's, cut and escaped so that they cannot pass for anything else.
 
 use crate::bindings::apisix::filter::log::{Host, Level};
-use crate::call_state::CallState;
+use crate::call_state::{CallState, OpenCall};
 use crate::printable::printable;
 
 /// The log target of all guest lines, so that an operator can filter them.
@@ -15,7 +15,11 @@ impl Host for CallState {
         }
         let line = printable(&message);
         let plugin = &*self.identity.name;
-        let request = self.call.as_ref().map(|call| call.source().id());
+        let request = match &self.call {
+            OpenCall::Request(call) => Some(call.source().id()),
+            OpenCall::Response(call) => Some(call.source().id()),
+            OpenCall::None => None,
+        };
         match level {
             Level::Trace => tracing::trace!(target: TARGET, plugin, request, "{line}"),
             Level::Debug => tracing::debug!(target: TARGET, plugin, request, "{line}"),

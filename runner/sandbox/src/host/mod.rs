@@ -33,9 +33,11 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What a function says that this version of the runner does not serve.
-fn unsupported<T>(function: &str) -> Result<T, types::Error> {
-    Err(types::Error::Unsupported(format!(
-        "{function} is not served by this version of the runner"
-    )))
+/// The first of what is visited.
+fn first(visit_all: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<Vec<u8>> {
+    let mut found = None;
+    visit_all(&mut |value| {
+        found.get_or_insert_with(|| value.to_vec());
+    });
+    found
 }

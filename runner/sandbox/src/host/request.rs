@@ -1,16 +1,16 @@
 //! `apisix:filter/request`: the request of the current call. Each function
-//! finds the call, then leaves the rules to [`RequestCall`].
+//! finds the call, then leaves the rules to [`RequestSubject`].
 
 use std::net::IpAddr;
 
-use super::{text, unsupported};
+use super::{first, text};
+use crate::Question;
 use crate::bindings::apisix::filter::request::Host;
 use crate::bindings::apisix::filter::types::{
     ArgEntry, ArgEntryBytes, Error, HeaderEntry, HeaderEntryBytes,
 };
 use crate::call_state::CallState;
-use crate::request_call::Keep;
-use crate::{Question, RequestCall};
+use crate::request_call::{Keep, RequestSubject};
 
 /// Set by the gateway where it rewrote the path before it called us
 /// (`apisix/plugins/ext-plugin/init.lua`).
@@ -20,25 +20,21 @@ impl CallState {
     /// The decoded path; asks the gateway at most once per call.
     async fn decoded_path(&mut self, function: &str) -> Result<&[u8], Error> {
         if self.request(function)?.path().is_none() {
-            let answer = self.ask(function, Question::Variable(UPSTREAM_URI)).await?;
+            let answer = self.ask_one(Question::Variable(UPSTREAM_URI)).await?;
             let encoded = answer.is_some_and(|uri| !uri.is_empty());
-            self.request(function)?.path_is_encoded(encoded);
+            self.request(function)?.settle_path(encoded);
         }
         Ok(self.request(function)?.path().unwrap_or_default())
     }
 }
 
-fn first_header(call: &RequestCall, name: &str) -> Option<Vec<u8>> {
-    let mut first = None;
-    call.visit_header(name, &mut |value| {
-        first.get_or_insert_with(|| value.to_vec());
-    });
-    first
+fn first_header(request: &RequestSubject, name: &str) -> Option<Vec<u8>> {
+    first(|visit| request.visit_header(name, visit))
 }
 
-fn first_arg(call: &RequestCall, name: &[u8]) -> Option<Option<Vec<u8>>> {
+fn first_arg(request: &RequestSubject, name: &[u8]) -> Option<Option<Vec<u8>>> {
     let mut first = None;
-    call.visit_arg(name, &mut |value| {
+    request.visit_arg(name, &mut |value| {
         first.get_or_insert_with(|| value.map(<[u8]>::to_vec));
     });
     first
@@ -240,8 +236,12 @@ impl Host for CallState {
     // === body and response headers ===
 
     async fn body(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        self.request("request.body")?;
-        unsupported("request.body")
+        // What a filter before this one put there needs no question.
+        if let Some(body) = &self.request("request.body")?.edits.body {
+            return Ok(Some(body.clone()));
+        }
+        let answer = self.ask_one(Question::RequestBody).await?;
+        Ok(answer.map(|body| body.to_vec()))
     }
 
     fn set_body(&mut self, body: Vec<u8>) -> Result<(), Error> {

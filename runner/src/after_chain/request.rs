@@ -1,0 +1,51 @@
+//! The query. The gateway keeps it in two places, and which one counts depends
+//! on what was changed before us and on what we change.
+
+use std::time::Duration;
+
+use sandbox::{GatewayError, Question, RequestCall};
+
+/// Set by the gateway where it rewrote the target before it called us.
+const UPSTREAM_URI: &[u8] = b"upstream_uri";
+
+/// Adds to the edits what is needed for them to arrive.
+///
+/// # Errors
+/// [`GatewayError`] where the gateway had to be asked.
+pub async fn complete(call: &mut RequestCall, time: Duration) -> Result<(), GatewayError> {
+    match (call.edits().path.is_some(), call.edits().args.is_empty()) {
+        (false, false) => send_the_path_too(call, time).await,
+        (true, true) => {
+            send_the_args_too(call);
+            Ok(())
+        }
+        (false, true) | (true, false) => Ok(()),
+    }
+}
+
+/// After proxy-rewrite the old query is part of `upstream_uri`, and a change
+/// of the arguments alone is lost; with a path it is built anew from both.
+async fn send_the_path_too(call: &mut RequestCall, time: Duration) -> Result<(), GatewayError> {
+    let rewritten = call.ask(Question::Variable(UPSTREAM_URI), time).await?;
+    if rewritten.is_some_and(|uri| !uri.is_empty()) {
+        let path = call.received_path(true).to_vec();
+        call.edits_mut().path = Some(path);
+    }
+    Ok(())
+}
+
+/// Before APISIX 3.16 a path alone lost the query. Removing an argument that
+/// is not there changes nothing and brings it back.
+fn send_the_args_too(call: &mut RequestCall) {
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    call.source()
+        .visit_args(&mut |name, _| names.push(name.to_vec()));
+    if names.is_empty() {
+        return;
+    }
+    let mut unused = b"_".to_vec();
+    while names.contains(&unused) {
+        unused.push(b'_');
+    }
+    call.edits_mut().remove_arg(unused);
+}
