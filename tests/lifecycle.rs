@@ -1,6 +1,6 @@
 //! The runner under a gateway that starts, replaces and stops it.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -57,8 +57,6 @@ fn a_reload_should_never_be_without_a_socket() {
         "--listen",
         &address,
     ];
-    // The new one says that it listens on a socket of its own, which
-    // --listen overrules.
     let new = std::process::Command::new(RUNNER)
         .args(args)
         .spawn()
@@ -89,7 +87,6 @@ impl Drop for KillOnDrop {
 }
 
 fn wait_for_another_socket(socket: &Path) {
-    use std::os::unix::fs::MetadataExt;
     let before = std::fs::metadata(socket).expect("socket").ino();
     let deadline = Instant::now() + Duration::from_secs(10);
     while std::fs::metadata(socket).expect("never missing").ino() == before {
@@ -120,13 +117,90 @@ fn it_should_run_where_address_space_is_short() {
     let runner = RunnerProcess::start(Path::new("/bin/sh"), ["-c", &command], &[]).expect("starts");
     let gateway = TestGateway::new(runner.socket());
     let route = RouteConf::new("r").plugin("stop", "");
-    let outcome = gateway
-        .request_phase(&route, &HttpRequest::new("GET", "/"))
-        .faultless();
-    assert!(
-        matches!(outcome, Ok(HttpOutcome::Client(_))),
-        "{outcome:?}\n{}",
-        runner.log()
-    );
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let request = HttpRequest::new("GET", "/");
+                    let outcome = gateway.request_phase(&route, &request).faultless();
+                    assert!(matches!(outcome, Ok(HttpOutcome::Client(_))), "{outcome:?}");
+                }
+            });
+        }
+    });
     assert!(runner.prints("address space", SOON), "{}", runner.log());
+}
+
+#[test]
+fn a_runner_of_root_should_give_its_socket_to_the_gateways_workers() {
+    if !we_are_root() {
+        eprintln!("skipped: only root can give files away");
+        return;
+    }
+    // A master that is a shell, with a worker of the same program as another
+    // user; the runner is the master's other child.
+    let folder = modules::examples();
+    let master = format!(
+        "setpriv --reuid 65534 --regid 65534 --clear-groups /bin/sh -c 'sleep 60; true' & \
+         sleep 0.3; {RUNNER} serve --modules {}; true",
+        folder.to_str().expect("UTF-8")
+    );
+    let runner = RunnerProcess::start(Path::new("/bin/sh"), ["-c", &master], &[]).expect("starts");
+    let owner = std::fs::metadata(runner.socket()).expect("socket").uid();
+    assert_eq!(owner, 65534, "{}", runner.log());
+    let expected = "may connect: user nobody, group root (mode 0660)";
+    assert!(runner.prints(expected, SOON), "{}", runner.log());
+}
+
+#[test]
+fn a_runner_that_nobody_reads_should_serve_and_end_in_time() {
+    // The reader of its output goes away at once; the pipe stays open and full.
+    let folder = modules::examples();
+    let (_unread, output) = std::io::pipe().expect("pipe");
+    let socket_folder = tempfile::tempdir().expect("temporary folder");
+    let socket = socket_folder.path().join("runner.sock");
+    let mut runner = KillOnDrop(
+        std::process::Command::new(RUNNER)
+            .args([
+                "serve",
+                "--modules",
+                folder.to_str().expect("UTF-8"),
+                "--listen",
+            ])
+            .arg(&socket)
+            .stdout(output.try_clone().expect("pipe"))
+            .stderr(output)
+            .spawn()
+            .expect("runner"),
+    );
+    let deadline = Instant::now() + SOON;
+    while !socket.exists() {
+        assert!(Instant::now() < deadline, "the runner does not listen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut client = WireClient::connect(&socket).expect("connection");
+    for n in 0..2000 {
+        // Each is worth a line in the log, and the pipe holds 64 KiB.
+        client
+            .prepare(&[("no such plugin", &n.to_string())])
+            .expect("token");
+    }
+    let started = Instant::now();
+    harness::send_signal(runner.0.id(), Signal::TERM).expect("sent");
+    let ended = loop {
+        if let Some(status) = runner.0.try_wait().expect("status") {
+            break status;
+        }
+        assert!(
+            started.elapsed() < Duration::from_millis(800),
+            "{:?}",
+            started.elapsed()
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    assert!(ended.success(), "{ended}");
+}
+
+fn we_are_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::{Guest, RunnerProcess, WireClient, modules};
 use protocol::FrameBuilder;
@@ -185,12 +185,17 @@ fn a_filter_that_misbehaves_on_a_call_should_lose_that_call_only() {
         (
             PASS,
             "unreachable",
-            "its configuration cannot be used: trapped",
+            "the check of a configuration failed: trapped",
+        ),
+        (
+            PASS,
+            "unreachable",
+            "call failed: plugin guest (route#1#test#1): trapped",
         ),
         (
             PASS,
             "(loop br 0) unreachable",
-            "configuration cannot be used: ran for more than 1000",
+            "configuration failed: ran for more than 1000",
         ),
         // Discriminant 1 of the result, then a string at 0 of length 0.
         (
@@ -224,6 +229,90 @@ fn a_filter_that_misbehaves_on_a_call_should_lose_that_call_only() {
         );
         assert!(matches!(call(&runner, "stop"), Reply::HttpReqCall { .. }));
     }
+}
+
+/// What a guest needs to sleep, as the standard declares it.
+const SLEEP_WIT: &str = "
+    package wasi:io@0.2.0 {
+        interface poll { resource pollable { block: func(); } }
+    }
+    package wasi:clocks@0.2.0 {
+        interface monotonic-clock {
+            use wasi:io/poll@0.2.0.{pollable};
+            subscribe-duration: func(when: u64) -> pollable;
+        }
+    }
+    /// A filter of requests.";
+
+#[test]
+fn a_filter_that_sleeps_should_be_woken_by_its_deadline() {
+    let items = r#"
+        (import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration"
+            (func $sleep (param i64) (result i32)))
+        (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))"#;
+    let sleep = "(call $block (call $sleep (i64.const 20000000000))) i32.const 0";
+    let guest = Guest::request_filter(items, PASS, sleep)
+        .against("/// A filter of requests.", SLEEP_WIT)
+        .against(
+            "import types;\n    import request;",
+            "import types;\n    import request;\n    import wasi:clocks/monotonic-clock@0.2.0;",
+        );
+    let folder = folder_with("sleeper.wasm", &guest.build());
+    let runner = modules::runner(RUNNER, folder.path());
+    let started = Instant::now();
+    assert_eq!(call(&runner, "sleeper"), Reply::Error(1));
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+    let expected = "did not return within 1050 ms";
+    assert!(
+        runner.prints(expected, Duration::from_secs(5)),
+        "{}",
+        runner.log()
+    );
+}
+
+#[test]
+fn what_is_no_file_should_be_in_nobodys_way() {
+    let folder = folder_with("notes.txt", b"");
+    std::fs::create_dir(folder.path().join("folder.wasm")).expect("folder");
+    let made = Command::new("mkfifo")
+        .arg(folder.path().join("pipe.wasm"))
+        .status();
+    assert!(made.expect("mkfifo").success());
+    let runner = modules::runner(RUNNER, folder.path());
+    assert!(matches!(call(&runner, "stop"), Reply::HttpReqCall { .. }));
+    assert!(runner.prints(
+        "pipe.wasm is ignored: it is not a file",
+        Duration::from_secs(5)
+    ));
+}
+
+#[test]
+fn a_looping_configure_should_not_hold_up_other_configurations() {
+    let guest = Guest::request_filter("", "(loop br 0) unreachable", PASS);
+    let folder = folder_with("looper.wasm", &guest.build());
+    let runner = modules::runner(RUNNER, folder.path());
+    call(&runner, "stop");
+    let mut client = WireClient::connect(runner.socket()).expect("connection");
+    let started = Instant::now();
+    for n in 0..8 {
+        client
+            .prepare(&[("looper", &n.to_string())])
+            .expect("token");
+    }
+    for n in 0..20 {
+        let mut other = WireClient::connect(runner.socket()).expect("connection");
+        other.prepare(&[("stop", &n.to_string())]).expect("token");
+    }
+    // Eight of them would have taken four seconds on two cores.
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[test]

@@ -311,11 +311,16 @@ fn a_filter_that_fails_should_not_let_the_request_pass() {
         ("no JSON", "its configuration cannot be used"),
         (r#"{"status":99}"#, "status 99 is not between 200 and 599"),
     ] {
+        let printed = runner.log().len();
         let token = client
             .prepare(&[("probe", conf)])
             .expect("a token all the same");
         assert_eq!(call(&mut client, 1, token), SERVICE_UNAVAILABLE, "{conf}");
-        assert!(runner.prints(logged, SOON), "{conf}: {}", runner.log());
+        assert!(
+            runner.prints_after(printed, logged, SOON),
+            "{conf}: {}",
+            runner.log()
+        );
     }
 }
 

@@ -34,11 +34,12 @@ impl Stage {
 
     /// Expects the call to fail, and the reason in the log.
     fn refused(&self, conf: &str, request: &HttpRequest, logged: &str) {
+        let printed = self.runner.log().len();
         let route = RouteConf::new(conf).plugin("probe", conf);
         let observed = self.gateway.request_phase(&route, request);
         assert_eq!(observed.faults, [Fault::Refused(1)], "{conf}");
         assert!(
-            self.runner.prints(logged, SOON),
+            self.runner.prints_after(printed, logged, SOON),
             "{conf}: {}",
             self.runner.log()
         );

@@ -25,6 +25,11 @@ pub struct ReplyBuilders {
 }
 
 impl ReplyBuilders {
+    /// Gives back the memory of a large reply that was sent.
+    pub fn trim(&mut self) {
+        self.result.trim();
+    }
+
     /// The reply to something that is no frame.
     pub fn bad_request(&mut self) -> &[u8] {
         error_reply::bad_request(&mut self.error)

@@ -96,7 +96,7 @@ fn withheld(builder: &mut FrameBuilder, id: u32) -> &[u8] {
         headers: &headers,
         body: Some(WITHHELD),
     };
-    // A hundred bytes always fit; an empty reply would close the connection.
+    // A hundred bytes always fit.
     http_resp_call::encode_reply(builder, id, &edits).unwrap_or_default()
 }
 
@@ -106,6 +106,6 @@ pub fn bad_request(builder: &mut FrameBuilder) -> &[u8] {
 }
 
 fn encode(builder: &mut FrameBuilder, code: Code) -> &[u8] {
-    // A dozen bytes always fit; an empty reply would close the connection.
+    // A dozen bytes always fit.
     err_resp::encode(builder, code).unwrap_or_default()
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sandbox::{Filter, RequestCall, ResponseCall, SandboxError, StopResponse, Verdict};
 use tokio::sync::SetOnce;
+use tokio::time::Instant;
 
 /// How a request came through a chain.
 pub enum Passage {
@@ -16,9 +17,24 @@ pub enum Passage {
     Stopped(StopResponse),
 }
 
+/// A name from the gateway on its way into the log: on one line, and no longer
+/// than the gateway's own schema lets a plugin's name be (128 characters),
+/// twice over for a route with a service and a consumer.
+pub(crate) fn shown(name: &str) -> String {
+    let mut shown: String = name
+        .chars()
+        .take(256)
+        .flat_map(char::escape_debug)
+        .collect();
+    if name.chars().nth(256).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
 /// Which filter failed, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("plugin {} ({}): {cause}", plugin.escape_debug(), route.escape_debug())]
+#[error("plugin {} ({}): {cause}", shown(plugin), shown(route))]
 pub struct ChainError {
     /// The plugin's name.
     pub plugin: Arc<str>,
@@ -48,9 +64,12 @@ pub enum Unavailable {
     /// Its module could not be loaded.
     #[error("its module could not be loaded: {0}")]
     NotLoaded(Arc<str>),
-    /// It refused its configuration, or failed to look at it.
+    /// It refused its configuration.
     #[error("its configuration cannot be used: {0}")]
-    NotConfigured(SandboxError),
+    Rejected(String),
+    /// The runner failed while it prepared it.
+    #[error("the runner failed to prepare it")]
+    NotPrepared,
     /// It is not ready yet.
     #[error("it is still being prepared after {} ms", .0.as_millis())]
     NotReady(Duration),
@@ -93,9 +112,10 @@ impl FilterChain {
     /// [`ChainError`] of the first filter that cannot do its part; nothing of
     /// what the filters before it did remains.
     pub async fn on_request(&self, mut call: Box<RequestCall>) -> Result<Passage, ChainError> {
+        let mut waiting = None;
         for link in &self.links {
             let filter = self
-                .ready(link)
+                .ready(link, &mut waiting)
                 .await
                 .map_err(|cause| self.error(link, cause))?;
             let (after, verdict) = filter.on_request(call).await;
@@ -116,9 +136,10 @@ impl FilterChain {
         &self,
         mut call: Box<ResponseCall>,
     ) -> Result<Box<ResponseCall>, ChainError> {
+        let mut waiting = None;
         for link in &self.links {
             let filter = self
-                .ready(link)
+                .ready(link, &mut waiting)
                 .await
                 .map_err(|cause| self.error(link, cause))?;
             let (after, outcome) = filter.on_response(call).await;
@@ -128,12 +149,21 @@ impl FilterChain {
         Ok(call)
     }
 
-    async fn ready<'a>(&self, link: &'a Link) -> Result<&'a Filter, Unavailable> {
+    /// Waits for a filter. `deadline` is that of the whole call, set when it
+    /// first has to wait.
+    async fn ready<'a>(
+        &self,
+        link: &'a Link,
+        deadline: &mut Option<Instant>,
+    ) -> Result<&'a Filter, Unavailable> {
         let readiness = match link.readiness.get() {
             Some(readiness) => readiness,
-            None => tokio::time::timeout(self.prepare_time, link.readiness.wait())
-                .await
-                .map_err(|_| Unavailable::NotReady(self.prepare_time))?,
+            None => {
+                let deadline = deadline.get_or_insert_with(|| Instant::now() + self.prepare_time);
+                tokio::time::timeout_at(*deadline, link.readiness.wait())
+                    .await
+                    .map_err(|_| Unavailable::NotReady(self.prepare_time))?
+            }
         };
         readiness.as_ref().map_err(Clone::clone)
     }

@@ -24,6 +24,8 @@ const OUTSTANDING: usize = 32;
 pub struct GatewayLink {
     stream: UnixStream,
     inbox: Mutex<BytesMut>,
+    /// Bytes of the frame that was read last; its memory goes with it.
+    last_frame: AtomicUsize,
     /// Set when the two sides may have lost step: from then on nothing that is
     /// read or written can be trusted.
     broken: AtomicBool,
@@ -56,6 +58,7 @@ impl GatewayLink {
         GatewayLink {
             stream,
             inbox: Mutex::new(BytesMut::new()),
+            last_frame: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
             owed: AtomicUsize::new(0),
         }
@@ -83,12 +86,14 @@ impl GatewayLink {
 
     async fn next_frame(&self) -> Result<Option<Frame>, ReadError> {
         let mut inbox = self.inbox.lock().await;
+        if inbox.is_empty() && self.last_frame.load(Ordering::Relaxed) > KEPT {
+            *inbox = BytesMut::new();
+        }
         loop {
             if let Some(frame) = frame::decode(&mut inbox)? {
+                self.last_frame
+                    .store(frame.payload.len(), Ordering::Relaxed);
                 return Ok(Some(frame));
-            }
-            if inbox.is_empty() && inbox.capacity() > KEPT {
-                *inbox = BytesMut::new();
             }
             let room = frame::next_read(&inbox);
             inbox.reserve(room);

@@ -86,7 +86,7 @@ impl Drop for Listener {
 }
 
 /// Beside the path, since a file can only be renamed within a file system, and
-/// not longer than it: a socket's path may have 107 bytes.
+/// short: a socket's path may have 107 bytes.
 fn draft_of(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{}", std::process::id()))
 }

@@ -3,19 +3,25 @@
 //! configurations.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use sandbox::{Engine, Filter, Limits, Plugin};
+use futures_util::FutureExt;
+use sandbox::{Engine, Filter, Limits, Plugin, SandboxError};
 use tokio::sync::SetOnce;
 
-use crate::filter_chain::{Readiness, Unavailable};
+use crate::filter_chain::{Readiness, Unavailable, shown};
 use crate::tenant::Tenant;
 
 /// A plugin that is loaded or will be, or the reason why it cannot.
 type Loading = SetOnce<Result<Arc<Plugin>, Arc<str>>>;
+
+/// The longest name the gateway lets a plugin have, in bytes of four to a
+/// character (`maxLength` 128 in its schema).
+const NAME_LIMIT: usize = 512;
 
 /// The plugins of all tenants.
 #[derive(Default)]
@@ -61,8 +67,8 @@ impl PluginCatalog {
         Ok(PluginCatalog { plugins })
     }
 
-    /// Loads every module, the smallest first, one at a time so that the
-    /// threads that serve calls keep a core. Returns how many can be used.
+    /// Loads every module, the smallest first and one at a time, so that other
+    /// cores serve calls meanwhile. Returns how many can be used.
     pub async fn load_all(&self, engine: &Arc<Engine>, limits: Limits) -> usize {
         let mut modules: Vec<_> = self.plugins.iter().collect();
         modules.sort_by_key(|(_, module)| module.size);
@@ -96,7 +102,8 @@ impl PluginCatalog {
         let checking = Arc::clone(&module.loading);
         let (ready, name, route) = (Arc::clone(&readiness), Arc::clone(name), route.to_owned());
         tokio::spawn(async move {
-            let outcome = check(&checking, text).await;
+            let checking = AssertUnwindSafe(check(&checking, text)).catch_unwind();
+            let outcome = checking.await.unwrap_or(Err(Unavailable::NotPrepared));
             if let Err(unavailable) = &outcome {
                 warn_unavailable(&name, &route, unavailable);
             }
@@ -106,7 +113,10 @@ impl PluginCatalog {
         readiness
     }
 
+    /// Names longer than any plugin's are not compared: that takes time, and
+    /// the gateway waits.
     fn suggest(&self, tenant: &Tenant, name: &str) -> String {
+        let name = if name.len() > NAME_LIMIT { "" } else { name };
         let known = self
             .plugins
             .keys()
@@ -139,6 +149,8 @@ impl Module {
         let name = file.file_stem().and_then(|stem| stem.to_str());
         match (extension, name) {
             _ if metadata.is_dir() => tracing::debug!("{shown} is ignored: it is a folder"),
+            // Opening a pipe would wait for whoever writes to it.
+            _ if !metadata.is_file() => tracing::warn!("{shown} is ignored: it is not a file"),
             (Some("wasm"), Some(name)) => {
                 let (name, size) = (Arc::from(name), metadata.len());
                 return Some((
@@ -192,19 +204,30 @@ impl Module {
     }
 }
 
+/// Only the guest's own word is final. A check that fails in another way (a
+/// busy machine, a moment without a free instance) says nothing of the next
+/// call, which configures an instance of its own and fails by itself if it
+/// must.
 async fn check(loading: &Loading, text: Bytes) -> Result<Filter, Unavailable> {
     let plugin = match loading.wait().await {
         Ok(plugin) => Arc::clone(plugin),
         Err(reason) => return Err(Unavailable::NotLoaded(Arc::clone(reason))),
     };
     let filter = Filter::new(plugin, text);
-    filter.check().await.map_err(Unavailable::NotConfigured)?;
-    Ok(filter)
+    match filter.check().await {
+        Ok(()) => Ok(filter),
+        Err(SandboxError::ConfigurationRejected(reason)) => Err(Unavailable::Rejected(reason)),
+        Err(error) => {
+            let name = filter.name();
+            tracing::warn!("plugin {name}: the check of a configuration failed: {error}");
+            Ok(filter)
+        }
+    }
 }
 
 /// Said once per configuration, when it is prepared; each call that fails says
 /// so again.
 fn warn_unavailable(plugin: &str, route: &str, cause: &Unavailable) {
-    let (plugin, route) = (plugin.escape_debug(), route.escape_debug());
+    let (plugin, route) = (shown(plugin), shown(route));
     tracing::warn!("plugin {plugin} ({route}): {cause}; every call fails");
 }

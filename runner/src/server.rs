@@ -4,7 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -29,6 +29,7 @@ pub async fn serve(
 ) {
     let (closing, closed) = watch::channel(false);
     let mut stop = std::pin::pin!(stop);
+    let mut failures = AcceptFailures::default();
     loop {
         tokio::select! {
             () = &mut stop => break,
@@ -42,7 +43,7 @@ pub async fn serve(
                     tokio::spawn(connection.serve());
                 }
                 Err(error) => {
-                    tracing::error!("cannot accept a connection: {error}");
+                    failures.say(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -57,6 +58,24 @@ pub async fn serve(
             "calls were still in flight after {} ms and are given up",
             DRAIN.as_millis()
         );
+    }
+}
+
+/// Says that connections cannot be accepted, once a second.
+#[derive(Default)]
+struct AcceptFailures {
+    said: Option<Instant>,
+}
+
+impl AcceptFailures {
+    fn say(&mut self, error: &io::Error) {
+        if self
+            .said
+            .is_none_or(|said| said.elapsed() > Duration::from_secs(1))
+        {
+            tracing::error!("cannot accept connections, the gateway gets 503s meanwhile: {error}");
+            self.said = Some(Instant::now());
+        }
     }
 }
 
@@ -90,6 +109,7 @@ impl Connection {
             if let Err(error) = self.link.write(reply).await {
                 return log_lost(&error);
             }
+            builders.trim();
             if self.link.is_broken() {
                 tracing::warn!(
                     "a connection is closed: a question to the gateway went wrong on it"

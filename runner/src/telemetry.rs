@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 /// Lines that wait to be written. A guest's line has up to 8 KiB.
-const WAITING_LINES: usize = 4096;
+const WAITING_LINES: usize = 1000;
 
 /// How long the end of the process waits for the last lines.
 const LAST_LINES: Duration = Duration::from_millis(50);

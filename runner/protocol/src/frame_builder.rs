@@ -12,9 +12,8 @@ use crate::entry::Entry;
 use crate::frame::{self, HEADER_LEN, MAX_PAYLOAD, RpcType};
 use crate::wire::a6::{TextEntry, TextEntryArgs};
 
-/// Memory kept between messages. A larger message gives its memory back when
-/// the next one begins, so a rare 16 MiB body is not paid for by an idle
-/// connection.
+/// Memory kept between messages, so that a rare 16 MiB body is not paid for by
+/// an idle connection; see [`FrameBuilder::trim`].
 const KEPT: usize = 64 * 1024;
 
 /// Room for the tables around a large body.
@@ -37,6 +36,13 @@ impl FrameBuilder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Gives back the memory of a large message; to be called when it is sent.
+    pub fn trim(&mut self) {
+        if self.buffer.mut_finished_buffer().0.len() > KEPT {
+            self.buffer = FlatBufferBuilder::new();
+        }
     }
 
     /// Forgets the last message and makes sure that the next one is not far

@@ -51,7 +51,7 @@ impl CallState {
             call,
             in_handler: false,
             memory: MemoryMeter::new(limits.memory),
-            clock: GuestClock::start(limits.configure_time),
+            clock: GuestClock::start(limits.configure_time, limits.idle_time),
             limits: *limits,
             wasi: None,
         }
@@ -60,7 +60,7 @@ impl CallState {
     /// The guest is configured; from here on it may see the call.
     pub(crate) fn enter_handler(&mut self) {
         self.in_handler = true;
-        self.clock = GuestClock::start(self.limits.guest_time);
+        self.clock = GuestClock::start(self.limits.handler_time, self.limits.idle_time);
     }
 
     /// The request of the current call.
@@ -104,13 +104,13 @@ impl CallState {
             questions: self.limits.questions,
             time: self.limits.gateway_time,
         };
+        let wall = Arc::clone(self.clock.wall());
         let Some(conversation) = self.conversation() else {
             return Err(wrong_phase("a question", "on-request and on-response"));
         };
-        let before = conversation.waited();
+        wall.begin_wait();
         let answers = conversation.ask(questions, allowance).await;
-        let waited = conversation.waited() - before;
-        self.clock.add_wait(waited);
+        wall.end_wait();
         answers.map_err(|error| match error {
             AskError::TooMany(limit) => Error::Limit(format!(
                 "the filters of one call may ask the gateway {limit} questions"

@@ -73,11 +73,6 @@ impl Conversation {
             .collect())
     }
 
-    /// How long the call has waited for the gateway so far.
-    pub(crate) fn waited(&self) -> Duration {
-        self.waited
-    }
-
     /// Why the conversation is over, if it is.
     pub(crate) fn failed(&self) -> Option<&GatewayError> {
         self.failed.as_ref()

@@ -11,6 +11,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::call_state::CallState;
+use crate::limits::TICK;
 use crate::{SandboxError, host};
 
 /// What the operator may choose about the engine.
@@ -46,14 +47,11 @@ pub struct Engine {
     allocation: Allocation,
     /// Exhausting the pool is an error in wasmtime; here it is a queue.
     slots: Semaphore,
+    total_slots: u32,
     plain: Linker<CallState>,
     with_wasi: Linker<CallState>,
     _ticker: EpochTicker,
 }
-
-/// How often a running guest is looked at. A deadline is met to within one
-/// tick.
-const TICK: Duration = Duration::from_millis(5);
 
 /// How long a call may wait for a free instance.
 const SLOT_WAIT: Duration = Duration::from_secs(1);
@@ -72,13 +70,14 @@ impl Engine {
         host::link_wasi(&mut with_wasi)?;
         let slots = match allocation {
             Allocation::Pooled { instances } => instances,
-            Allocation::OnDemand => settings.instances,
+            Allocation::OnDemand => settings.instances.min(ON_DEMAND_INSTANCES),
         };
         Ok(Arc::new(Engine {
-            _ticker: EpochTicker::start(&wasmtime),
+            _ticker: EpochTicker::start(&wasmtime)?,
             wasmtime,
             allocation,
             slots: Semaphore::new(slots.max(1) as usize),
+            total_slots: slots.max(1),
             plain,
             with_wasi,
         }))
@@ -101,17 +100,27 @@ impl Engine {
         }
     }
 
-    /// Waits for the right to make one instance.
-    pub(crate) async fn slot(&self) -> Result<SemaphorePermit<'_>, SandboxError> {
-        if let Ok(slot) = self.slots.try_acquire() {
-            return Ok(slot);
+    /// Waits for the right to make an instance that takes so many slots.
+    pub(crate) async fn slots(&self, count: u32) -> Result<SemaphorePermit<'_>, SandboxError> {
+        // One that is larger than everything there is gets everything.
+        let count = count.min(self.total_slots);
+        if let Ok(slots) = self.slots.try_acquire_many(count) {
+            return Ok(slots);
         }
-        match tokio::time::timeout(SLOT_WAIT, self.slots.acquire()).await {
-            Ok(Ok(slot)) => Ok(slot),
+        match tokio::time::timeout(SLOT_WAIT, self.slots.acquire_many(count)).await {
+            Ok(Ok(slots)) => Ok(slots),
             _ => Err(SandboxError::Saturated(SLOT_WAIT)),
         }
     }
 }
+
+/// Instances at the same time where each is mapped anew: a stack of 2 MiB and
+/// a few MiB of memory each have to fit into an address space that is short.
+const ON_DEMAND_INSTANCES: u32 = 64;
+
+/// Tables in one slot of the pool. A component made by wit-component brings
+/// two: its own and that of the lowering shim.
+pub(crate) const TABLES_PER_SLOT: u32 = 4;
 
 /// Tries ever smaller pools: the reservation fails at once where it does not
 /// fit.
@@ -124,8 +133,15 @@ fn allocate(instances: u32) -> Result<(wasmtime::Engine, Allocation), wasmtime::
         }
         wanted /= 4;
     }
-    let strategy = InstanceAllocationStrategy::OnDemand;
-    let engine = wasmtime::Engine::new(config().allocation_strategy(strategy))?;
+    let mut config = config();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        // Memories that begin small and move when they grow, since there is no
+        // room to reserve what each might need.
+        .memory_reservation(0)
+        .memory_reservation_for_growth(1 << 20)
+        .memory_guard_size(0);
+    let engine = wasmtime::Engine::new(&config)?;
     Ok((engine, Allocation::OnDemand))
 }
 
@@ -140,6 +156,10 @@ fn config() -> Config {
         .concurrency_support(false)
         // Less to attack: no filter needs it.
         .wasm_memory64(false)
+        // One thread per component: the others serve calls meanwhile.
+        .parallel_compilation(false)
+        // A trap is a line in the log; who wants to debug it has other tools.
+        .wasm_backtrace_max_frames(None)
         // The guest's own stack; the fiber's 2 MiB stay well above it.
         .max_wasm_stack(512 << 10);
     config
@@ -150,11 +170,9 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
     pool.total_component_instances(instances)
         .total_stacks(instances)
         .total_memories(instances)
-        // A component made by wit-component brings two tables (its own and
-        // that of the lowering shim) and three core instances; interpreted
-        // languages bring more.
-        .total_tables(instances.saturating_mul(4))
-        .total_core_instances(instances.saturating_mul(8))
+        .total_tables(instances.saturating_mul(TABLES_PER_SLOT))
+        // Only a count; interpreted languages bring a dozen per component.
+        .total_core_instances(instances.saturating_mul(64))
         .max_memories_per_component(8)
         .max_tables_per_component(32)
         .max_core_instances_per_component(64)
@@ -178,7 +196,7 @@ struct EpochTicker {
 }
 
 impl EpochTicker {
-    fn start(engine: &wasmtime::Engine) -> Self {
+    fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
         let engine = engine.weak();
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = std::thread::Builder::new()
@@ -191,10 +209,11 @@ impl EpochTicker {
                     }
                 }
             });
-        EpochTicker {
+        // Without it nothing would ever interrupt a guest.
+        Ok(EpochTicker {
             stop: Some(stop),
-            thread: thread.ok(),
-        }
+            thread: Some(thread?),
+        })
     }
 }
 

@@ -76,12 +76,26 @@ pub enum LoadError {
         /// What it exports.
         found: String,
     },
+    /// A handler or the configuration interface has another version.
+    #[error("exports {export}, this runner calls version {offered}; build the filter against it")]
+    ExportVersion {
+        /// Interface and version.
+        export: String,
+        /// The version this runner calls.
+        offered: String,
+    },
     /// It needs more than a slot of the instance pool has.
     #[error("needs more than one instance may have: {0}")]
     TooLarge(String),
     /// It could not be started.
     #[error("its instance cannot be started: {0}")]
-    Start(#[from] SandboxError),
+    Start(SandboxError),
+}
+
+impl From<SandboxError> for LoadError {
+    fn from(error: SandboxError) -> Self {
+        LoadError::Start(error)
+    }
 }
 
 /// Why a filter failed. The text goes to the log, never to the client.
@@ -96,9 +110,12 @@ pub enum SandboxError {
     /// The guest trapped.
     #[error("trapped: {0}")]
     Trap(String),
-    /// The guest ran for too long.
+    /// The guest computed for too long.
     #[error("ran for more than {} ms", .0.as_millis())]
     Deadline(Duration),
+    /// The guest did not come back, asleep or in want of a processor.
+    #[error("did not return within {} ms", .0.as_millis())]
+    Stalled(Duration),
     /// The guest trapped after it was refused memory.
     #[error("needs more than {} MiB of memory ({trap})", limit >> 20)]
     Memory {

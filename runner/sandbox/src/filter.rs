@@ -46,7 +46,7 @@ impl Filter {
     /// # Errors
     /// The guest's reason, or how it failed to give one.
     pub async fn check(&self) -> Result<(), SandboxError> {
-        let _slot = self.plugin.engine.slot().await?;
+        let _slot = self.plugin.engine.slots(self.plugin.slots).await?;
         let mut store = self.plugin.store(&self.identity, OpenCall::None);
         let instance = self.start(&mut store).await?;
         self.configure(&mut store, &instance).await
@@ -58,7 +58,7 @@ impl Filter {
         &self,
         call: Box<RequestCall>,
     ) -> (Box<RequestCall>, Result<Verdict, SandboxError>) {
-        let _slot = match self.plugin.engine.slot().await {
+        let _slot = match self.plugin.engine.slots(self.plugin.slots).await {
             Ok(slot) => slot,
             Err(error) => return (call, Err(error)),
         };
@@ -79,7 +79,7 @@ impl Filter {
         &self,
         call: Box<ResponseCall>,
     ) -> (Box<ResponseCall>, Result<(), SandboxError>) {
-        let _slot = match self.plugin.engine.slot().await {
+        let _slot = match self.plugin.engine.slots(self.plugin.slots).await {
             Ok(slot) => slot,
             Err(error) => return (call, Err(error)),
         };
@@ -99,6 +99,7 @@ impl Filter {
     /// calling any.
     pub(crate) async fn prove_start(&self) -> Result<(), LoadError> {
         let plugin = &self.plugin;
+        let _slot = plugin.engine.slots(plugin.slots).await?;
         let mut store = plugin.store(&self.identity, OpenCall::None);
         let instance = self.start(&mut store).await?;
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
@@ -121,7 +122,7 @@ impl Filter {
         };
         let instance = self.ready(store).await?;
         let result = match handler.load(&mut *store, &instance) {
-            Ok(handler) => handler.call_on_request(&mut *store).await,
+            Ok(handler) => in_time(store, |store| handler.call_on_request(store)).await?,
             Err(error) => Err(error),
         };
         checked(self.finish(store, result)?)
@@ -133,7 +134,7 @@ impl Filter {
         };
         let instance = self.ready(store).await?;
         let result = match handler.load(&mut *store, &instance) {
-            Ok(handler) => handler.call_on_response(&mut *store).await,
+            Ok(handler) => in_time(store, |store| handler.call_on_response(store)).await?,
             Err(error) => Err(error),
         };
         self.finish(store, result)
@@ -161,7 +162,8 @@ impl Filter {
     }
 
     async fn start(&self, store: &mut Store<CallState>) -> Result<Instance, SandboxError> {
-        let started = self.plugin.component.instantiate_async(&mut *store).await;
+        let component = &self.plugin.component;
+        let started = in_time(store, |store| component.instantiate_async(store)).await?;
         started.map_err(|error| self.failure(store, &error))
     }
 
@@ -172,7 +174,7 @@ impl Filter {
     ) -> Result<(), SandboxError> {
         let text = String::from_utf8_lossy(&self.identity.configuration);
         let result = match self.plugin.configuration.load(&mut *store, instance) {
-            Ok(guest) => guest.call_configure(&mut *store, &text).await,
+            Ok(guest) => in_time(store, |store| guest.call_configure(store, &text)).await?,
             Err(error) => Err(error),
         };
         let answer = result.map_err(|error| self.failure(store, &error))?;
@@ -185,16 +187,39 @@ impl Filter {
             return SandboxError::Saturated(std::time::Duration::ZERO);
         }
         let state = store.data();
-        if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
-            return SandboxError::Deadline(state.clock.limit());
-        }
-        let trap = printable(&format!("{error:#}"));
+        let trap = match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => return SandboxError::Deadline(state.clock.limit()),
+            Some(trap) => trap.to_string(),
+            None => printable(&format!("{error:#}")),
+        };
         match state.memory.refused {
             true => SandboxError::Memory {
                 limit: self.plugin.limits.memory,
                 trap,
             },
             false => SandboxError::Trap(trap),
+        }
+    }
+}
+
+/// Waits for a guest as long as its clock on the wall allows. The epoch ends a
+/// guest that computes; this ends one that sleeps in a host function.
+async fn in_time<'a, T, F>(
+    store: &'a mut Store<CallState>,
+    call: impl FnOnce(&'a mut Store<CallState>) -> F,
+) -> Result<T, SandboxError>
+where
+    F: Future<Output = T> + 'a,
+{
+    let wall = Arc::clone(store.data().clock.wall());
+    let mut call = std::pin::pin!(call(store));
+    loop {
+        let left = wall.left();
+        if let Ok(done) = tokio::time::timeout(left, &mut call).await {
+            return Ok(done);
+        }
+        if wall.left().is_zero() {
+            return Err(SandboxError::Stalled(wall.limit()));
         }
     }
 }

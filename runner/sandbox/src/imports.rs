@@ -53,6 +53,21 @@ pub(crate) fn check(component: &Component) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// Checks that the interfaces we call are of a version we can call.
+pub(crate) fn check_exports(component: &Component) -> Result<(), LoadError> {
+    let ty = component.component_type();
+    for (name, _) in ty.exports(component.engine()) {
+        let version = name
+            .strip_prefix(PACKAGE)
+            .and_then(|export| export.split_once('@'));
+        if version.is_some_and(|(_, version)| !on_the_same_track(version)) {
+            let (export, offered) = (name.to_owned(), VERSION.to_owned());
+            return Err(LoadError::ExportVersion { export, offered });
+        }
+    }
+    Ok(())
+}
+
 fn check_own(component: &Component, import: &str, item: &ComponentItem) -> Result<(), LoadError> {
     let (interface, wanted) = import.split_once('@').unwrap_or((import, "no version"));
     let Some((_, text)) = OFFERED.iter().find(|(offered, _)| *offered == interface) else {

@@ -10,9 +10,8 @@
 //!   Nothing it keeps in memory survives.
 //! * It changes the request by recording edits; they count only when its
 //!   handler returns well.
-//! * It may ask the gateway questions through the [`Gateway`] port, which is
-//!   the only thing it can wait for.
-//! * It has a time limit, a memory limit and no files, sockets, environment or
+//! * It may ask the gateway questions through the [`Gateway`] port.
+//! * It has limits of time, computing and waiting, and of memory; it has no files, sockets, environment or
 //!   arguments, whatever it imports.
 //! * It is native code only after this process compiled it: precompiled files
 //!   are refused.

@@ -7,6 +7,7 @@ use wasmtime::{Precompiled, Store, UpdateDeadline};
 
 use crate::bindings::exports::apisix::filter::{configuration, request_handler, response_handler};
 use crate::call_state::{CallState, Identity, OpenCall};
+use crate::engine::TABLES_PER_SLOT;
 use crate::{Engine, Filter, Limits, LoadError, imports};
 
 /// A plugin that can serve calls.
@@ -14,6 +15,8 @@ pub struct Plugin {
     pub(crate) engine: Arc<Engine>,
     pub(crate) name: Arc<str>,
     pub(crate) limits: Limits,
+    /// How many of the engine's slots one instance takes.
+    pub(crate) slots: u32,
     pub(crate) component: InstancePre<CallState>,
     pub(crate) configuration: configuration::GuestIndices,
     pub(crate) request_handler: Option<request_handler::GuestIndices>,
@@ -66,10 +69,11 @@ impl Plugin {
         let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|context| {
-            Ok(match context.data().clock.is_over() {
-                true => UpdateDeadline::Interrupt,
-                false => UpdateDeadline::Continue(1),
+        store.epoch_deadline_callback(|mut context| {
+            Ok(match context.data_mut().clock.tick() {
+                false => UpdateDeadline::Interrupt,
+                // Whoever else waits for this thread gets a turn.
+                true => UpdateDeadline::Yield(1),
             })
         });
         store
@@ -84,8 +88,10 @@ fn compile(
 ) -> Result<Plugin, LoadError> {
     recognise(wasm)?;
     let invalid = |error: wasmtime::Error| LoadError::Invalid(format!("{error:#}"));
-    let component = Component::new(engine.wasmtime(), wasm).map_err(invalid)?;
+    let component = Component::new(engine.wasmtime(), wasm).map_err(|error| refused(&error))?;
     imports::check(&component)?;
+    imports::check_exports(&component)?;
+    let slots = slots(&component)?;
     let linker = engine.linker(imports::needs_wasi(&component));
     let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
     let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
@@ -102,6 +108,7 @@ fn compile(
                 engine,
                 name,
                 limits,
+                slots,
                 component: pre,
                 configuration,
                 request_handler,
@@ -112,6 +119,29 @@ fn compile(
             found: exports(&component),
         }),
     }
+}
+
+/// wasmtime says in one breath that a component is malformed and that it is
+/// too large for a slot of the pool.
+fn refused(error: &wasmtime::Error) -> LoadError {
+    let text = format!("{error:#}");
+    match text.contains("pooling allocator") {
+        true => LoadError::TooLarge(text),
+        false => LoadError::Invalid(text),
+    }
+}
+
+/// A slot has one memory and [`TABLES_PER_SLOT`] tables; a component with more
+/// of them takes several, so that the pool never runs out before the slots do.
+fn slots(component: &Component) -> Result<u32, LoadError> {
+    let Some(needs) = component.resources_required() else {
+        let text = "it imports modules, so what it needs is not known".into();
+        return Err(LoadError::TooLarge(text));
+    };
+    Ok(needs
+        .num_memories
+        .max(needs.num_tables.div_ceil(TABLES_PER_SLOT))
+        .max(1))
 }
 
 /// Tells what kind of file it is by its first bytes.

@@ -12,6 +12,11 @@ pub(crate) fn printable(message: &str) -> String {
     }
     let mut line = String::with_capacity(end);
     for character in message[..end].chars() {
+        // Escapes are longer than what they stand for.
+        if line.len() >= LINE_LIMIT {
+            end = 0;
+            break;
+        }
         match character.is_control() {
             true => line.extend(character.escape_default()),
             false => line.push(character),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sandbox::{Allocation, Engine, EngineSettings};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,7 +35,21 @@ pub fn run(options: &ServeOptions) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async { serve(&options.modules, config, stop_signal()?).await })
+    raise_descriptor_limit();
+    let outcome = runtime.block_on(async { serve(&options.modules, config, stop_signal()?).await });
+    // A module may still be compiling; nobody waits for it any more.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Each connection takes a file descriptor. The soft limit is 1024 for the sake
+/// of programs that use `select`, which this one does not.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!("the limit of file descriptors stays as it is: {error}");
+    }
 }
 
 /// Serves the modules of a folder until `stop` is done.
@@ -49,16 +64,19 @@ pub(super) async fn serve(
     let confs = ConfCache::new(Arc::clone(&catalog), (&config).into());
     let dispatcher = Arc::new(Dispatcher::new(confs, config.limits.gateway_time));
 
-    let mut serving = std::pin::pin!(server::serve(listener, dispatcher, stop));
-    tokio::select! {
-        () = &mut serving => return Ok(()),
-        loaded = catalog.load_all(&engine, config.limits) => match loaded {
-            0 => bail!("no module of {} can be used; the log says why", modules.display()),
+    let (limits, folder) = (config.limits, modules.display().to_string());
+    let loading = tokio::spawn(async move {
+        match catalog.load_all(&engine, limits).await {
+            0 => bail!("no module of {folder} can be used; the log says why"),
             loaded => tracing::info!("{loaded} plugins can be used"),
-        },
+        }
+        // Done, and not a reason to stop.
+        Ok(std::future::pending::<()>().await)
+    });
+    tokio::select! {
+        () = server::serve(listener, dispatcher, stop) => Ok(()),
+        failed = loading => failed?.map(drop),
     }
-    serving.await;
-    Ok(())
 }
 
 fn listen(config: &Config) -> Result<Listener> {

@@ -20,6 +20,9 @@ const LISTEN_ADDRESS: &str = "APISIX_LISTEN_ADDRESS";
 /// (`ext-plugin/helper.lua`).
 const CONF_EXPIRE_TIME: &str = "APISIX_CONF_EXPIRE_TIME";
 
+/// How long the gateway waits for the next frame (`ext-plugin/init.lua`).
+const GATEWAY_PATIENCE_MS: u32 = 60_000;
+
 /// What the gateway names where it names anything.
 const DEFAULT_CONF_EXPIRE_TIME: Duration = Duration::from_secs(3600);
 
@@ -82,9 +85,14 @@ pub enum ConfigError {
     /// The gateway's variable is no number of seconds.
     #[error("APISIX_CONF_EXPIRE_TIME is {0:?}; it takes a whole number of seconds")]
     ExpireTime(String),
-    /// An address that is empty.
-    #[error("{0} is empty; give unix:PATH")]
-    EmptyAddress(&'static str),
+    /// An address from elsewhere that cannot be used.
+    #[error("{from}: {message}")]
+    Address {
+        /// Where it was given.
+        from: &'static str,
+        /// What is wrong and what would do.
+        message: String,
+    },
 }
 
 /// Reads the file, if there is one, and settles every value.
@@ -133,7 +141,7 @@ impl Source {
             log_level,
             limits: self.limits(&raw.limits)?,
             instances: self.at_least_one("limits.instances", raw.limits.instances)?,
-            prepare_time: millis(raw.limits.prepare_ms),
+            prepare_time: self.time("limits.prepare_ms", raw.limits.prepare_ms)?,
             configuration_lifetime: configuration_lifetime(env)?,
             configuration_memory: self
                 .mib("limits.configurations_mib", raw.limits.configurations_mib)?,
@@ -201,31 +209,32 @@ impl Source {
         let (given, from) = match (listen, env.get(LISTEN_ADDRESS)) {
             (Some(listen), _) => (listen.to_owned(), "--listen"),
             (None, Some(address)) => (address, LISTEN_ADDRESS),
-            (None, None) => (
-                self.expand("socket.file", &raw.socket.file, env)?,
-                "socket.file",
-            ),
+            (None, None) => {
+                let file = self.expand("socket.file", &raw.socket.file, env)?;
+                let path = socket_path(&file);
+                return path.map_err(|message| self.value_error("socket.file", message));
+            }
         };
-        let path = given.strip_prefix("unix:").unwrap_or(&given);
-        match path.is_empty() {
-            true => Err(ConfigError::EmptyAddress(from)),
-            false => Ok(PathBuf::from(path)),
-        }
+        socket_path(&given).map_err(|message| ConfigError::Address { from, message })
     }
 
     fn limits(&self, raw: &RawLimits) -> Result<sandbox::Limits, ConfigError> {
-        let at_least_one = |key, value| self.at_least_one(key, value);
-        if raw.gateway_ms >= 60_000 {
-            let message = "must be below 60000: the gateway gives up after 60 s".into();
-            return Err(self.value_error("limits.gateway_ms", message));
-        }
         Ok(sandbox::Limits {
             memory: self.mib("limits.memory_mib", raw.memory_mib)?,
-            questions: at_least_one("limits.questions", raw.questions)?,
-            guest_time: millis(at_least_one("limits.handler_ms", raw.handler_ms)?),
-            configure_time: millis(at_least_one("limits.configure_ms", raw.configure_ms)?),
-            gateway_time: millis(at_least_one("limits.gateway_ms", raw.gateway_ms)?),
+            handler_time: self.time("limits.handler_ms", raw.handler_ms)?,
+            configure_time: self.time("limits.configure_ms", raw.configure_ms)?,
+            idle_time: self.time("limits.idle_ms", raw.idle_ms)?,
+            gateway_time: self.time("limits.gateway_ms", raw.gateway_ms)?,
+            questions: self.at_least_one("limits.questions", raw.questions)?,
         })
+    }
+
+    fn time(&self, key: &'static str, ms: u32) -> Result<Duration, ConfigError> {
+        if ms >= GATEWAY_PATIENCE_MS {
+            let message = format!("must be below {GATEWAY_PATIENCE_MS}: the gateway gives up then");
+            return Err(self.value_error(key, message));
+        }
+        Ok(millis(self.at_least_one(key, ms)?))
     }
 
     fn mib(&self, key: &'static str, value: u32) -> Result<usize, ConfigError> {
@@ -266,6 +275,18 @@ impl Source {
             key,
             message,
         }
+    }
+}
+
+/// The path in `unix:PATH`. Anything else with a colon was meant for another
+/// kind of socket.
+fn socket_path(address: &str) -> Result<PathBuf, String> {
+    match address.strip_prefix("unix:").unwrap_or(address) {
+        "" => Err("the address is empty; give unix:PATH".into()),
+        path if address == path && path.contains(':') => Err(format!(
+            "{address:?} is not an address of a unix socket; give unix:PATH"
+        )),
+        path => Ok(PathBuf::from(path)),
     }
 }
 

@@ -1,24 +1,34 @@
 //! Finds things in the text of a configuration for the sake of its errors: the
 //! line of a key, and the key that was probably meant.
 
-/// The line, from 1, where a key such as `socket.file` is set; `None` where it
-/// is not written in block style or not at all.
+/// The line, from 1, where a key such as `socket.file` is set, in block style
+/// or in flow style; `None` where it is not written.
 pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
-    let mut parts = key.split('.').peekable();
-    let mut depth = 0;
-    for (index, line) in text.lines().enumerate() {
-        let indent = line.len() - line.trim_start().len();
-        let name = line.trim_start().split(':').next().unwrap_or_default();
-        let wanted = parts.peek()?;
-        if name == *wanted && (indent > 0) == (depth > 0) {
-            parts.next();
-            depth += 1;
-            if parts.peek().is_none() {
-                return Some(index + 1);
+    let mut lines = text.lines().enumerate().peekable();
+    let mut found = None;
+    for (depth, part) in key.split('.').enumerate() {
+        found = None;
+        while let Some((index, line)) = lines.peek() {
+            if sets(line, part, depth) {
+                found = Some(index + 1);
+                break;
             }
+            lines.next();
         }
     }
-    None
+    found
+}
+
+/// Whether a line sets a key: at its beginning, or, for a key within another,
+/// behind the brace or comma of a mapping in flow style.
+fn sets(line: &str, key: &str, depth: usize) -> bool {
+    let is_at_top = !line.starts_with([' ', '\t']);
+    let code = line.split('#').next().unwrap_or_default();
+    let names = |part: &str| part.trim_start().split(':').next().map(str::trim) == Some(key);
+    match depth {
+        0 => is_at_top && names(code),
+        _ => (!is_at_top && names(code)) || code.split(['{', ',']).skip(1).any(names),
+    }
 }
 
 /// The known key nearest to the unknown one, read from serde's sentence

@@ -74,10 +74,12 @@ impl Default for RawLogging {
 pub struct RawLimits {
     /// Memory of one instance, MiB.
     pub memory_mib: u32,
-    /// Running time of one handler, ms.
+    /// Computing time of one handler, ms.
     pub handler_ms: u32,
     /// Start and `configure` of one instance, ms.
     pub configure_ms: u32,
+    /// How much longer either may take by the wall clock, ms.
+    pub idle_ms: u32,
     /// Waiting for the gateway's answers in one call, ms.
     pub gateway_ms: u32,
     /// Questions to the gateway in one call.
@@ -96,6 +98,7 @@ impl Default for RawLimits {
             memory_mib: 64,
             handler_ms: 50,
             configure_ms: 1000,
+            idle_ms: 1000,
             gateway_ms: 55_000,
             questions: 64,
             prepare_ms: 10_000,

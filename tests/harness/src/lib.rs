@@ -18,6 +18,6 @@ pub mod wire_client;
 
 pub use guest::Guest;
 pub use http::{ClientResponse, HttpOutcome, HttpRequest, UpstreamRequest, UpstreamResponse};
-pub use runner_process::{RunnerProcess, Signal};
+pub use runner_process::{RunnerProcess, Signal, send_signal};
 pub use test_gateway::{Fault, Observed, RouteConf, TestGateway};
 pub use wire_client::WireClient;

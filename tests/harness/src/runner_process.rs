@@ -41,6 +41,19 @@ pub enum StartError {
     },
 }
 
+/// Sends a signal to any process.
+///
+/// # Errors
+/// If the process is gone.
+pub fn send_signal(id: u32, signal: Signal) -> std::io::Result<()> {
+    let gone = || std::io::Error::from(std::io::ErrorKind::NotFound);
+    let pid = i32::try_from(id)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(gone)?;
+    Ok(kill_process(pid, signal)?)
+}
+
 /// A running runner on a socket of its own. Killed when dropped.
 #[derive(Debug)]
 pub struct RunnerProcess {
@@ -119,17 +132,25 @@ impl RunnerProcess {
         until(limit, || self.log().contains(text).then_some(())).is_some()
     }
 
+    /// Whether it prints `text` within `limit` behind what it had printed when
+    /// `log` was that many bytes long.
+    #[must_use]
+    pub fn prints_after(&self, printed: usize, text: &str, limit: Duration) -> bool {
+        let said = || {
+            self.log()
+                .get(printed..)
+                .is_some_and(|log| log.contains(text))
+                .then_some(())
+        };
+        until(limit, said).is_some()
+    }
+
     /// Sends a signal.
     ///
     /// # Errors
     /// If the process is gone.
     pub fn signal(&self, signal: Signal) -> std::io::Result<()> {
-        let gone = || std::io::Error::from(std::io::ErrorKind::NotFound);
-        let pid = i32::try_from(self.child.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .ok_or_else(gone)?;
-        Ok(kill_process(pid, signal)?)
+        send_signal(self.child.id(), signal)
     }
 
     /// How it ended, if it ends within `limit`. The log is complete then.

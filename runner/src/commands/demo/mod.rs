@@ -12,7 +12,6 @@ use anyhow::{Context, Result, bail};
 use protocol::gateway_side::{Reply, decode_reply, set_conf_token};
 use protocol::http_req_call;
 use tokio::net::UnixStream;
-use tokio::sync::oneshot;
 use tracing::level_filters::LevelFilter;
 
 use self::picture::Picture;
@@ -84,18 +83,14 @@ pub fn run() -> Result<()> {
 }
 
 async fn play(modules: &Path, socket: &Path, config: Config) -> Result<()> {
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve::serve(modules, config, async {
-        let _ = stopped.await;
-    });
-    let playing = async {
-        let played = tokio::time::timeout(PATIENCE, play_all(socket)).await;
-        // The receiver lives in the other half of this join.
-        let _ = stop.send(());
-        played.context("the runner did not answer")?
-    };
-    let (served, played) = tokio::join!(serving, playing);
-    served.and(played)
+    // The demo ends when everything was played, or when the runner fails.
+    let serving = serve::serve(modules, config, std::future::pending());
+    tokio::select! {
+        served = serving => served,
+        played = tokio::time::timeout(PATIENCE, play_all(socket)) => {
+            played.context("the runner did not answer")?
+        }
+    }
 }
 
 async fn play_all(socket: &Path) -> Result<()> {
