@@ -40,6 +40,7 @@ pub(super) fn new_header(function: &str, exists: bool) -> Result<(), Error> {
 }
 
 pub(super) fn removable_header(function: &str, name: &str) -> Result<(), Error> {
+    header_name(function, name)?;
     check(
         !name.eq_ignore_ascii_case("host"),
         function,
@@ -52,6 +53,25 @@ pub(super) fn early_response_header(function: &str, name: &str) -> Result<(), Er
         .iter()
         .any(|ignored| name.eq_ignore_ascii_case(ignored));
     check(!ignored, function, "the gateway ignores this header here")
+}
+
+/// What belongs to the connection, or is counted by the gateway.
+const OF_THE_CONNECTION: [&str; 7] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+pub(super) fn response_header(function: &str, name: &str, value: &[u8]) -> Result<(), Error> {
+    header(function, name, value)?;
+    let own = OF_THE_CONNECTION
+        .iter()
+        .any(|own| name.eq_ignore_ascii_case(own));
+    check(!own, function, "this header is the gateway's own business")
 }
 
 pub(super) fn path(function: &str, path: &[u8]) -> Result<(), Error> {

@@ -26,7 +26,8 @@ pub enum Filler {
     Nothing,
     /// One byte, which nginx drops.
     Dropped,
-    /// One byte in place of an empty body, which the client sees.
+    /// One byte in place of no body, which the client sees. What the headers
+    /// say of a body does not hold for it.
     Seen,
 }
 
@@ -49,7 +50,10 @@ pub async fn complete(call: &mut ResponseCall, time: Duration) -> Result<Filler,
     if call.edits().body.is_some() {
         return Ok(Filler::Nothing);
     }
-    if matches!(call.source().status(), 204 | 304) {
+    let is_bodiless = |status| matches!(status, 204 | 304);
+    let status = call.source().status();
+    let status_to_come = call.edits().status.unwrap_or(status);
+    if is_bodiless(status) && is_bodiless(status_to_come) {
         return Ok(Filler::Dropped);
     }
     let read = call.known(Question::ResponseBody);
@@ -65,6 +69,10 @@ pub async fn complete(call: &mut ResponseCall, time: Duration) -> Result<Filler,
         .unwrap_or_default();
     if &*method == b"HEAD" {
         return Ok(Filler::Dropped);
+    }
+    if is_bodiless(status) {
+        // A filter gave a status with a body to a response without one.
+        return Ok(Filler::Seen);
     }
     if !is_chunked(call) || (read.is_none() && SAFE_METHODS.contains(&&*method)) {
         return Ok(Filler::Nothing);

@@ -102,8 +102,7 @@ fn encode_response<'b>(
     let mut headers: Vec<Entry<'_>> = call
         .headers()
         .filter(|(name, _)| !hop_by_hop.contains(name))
-        // The byte that the client will see is not encoded.
-        .filter(|(name, _)| filler != Filler::Seen || !is(name, b"content-encoding"))
+        .filter(|(name, _)| filler != Filler::Seen || !of_the_body(name))
         .map(|(name, value)| Entry {
             name,
             value: Some(value),
@@ -166,6 +165,12 @@ impl HopByHop {
             .map(<[u8]>::trim_ascii);
         Self::ALWAYS.iter().any(|always| is(name, always)) || nominated.any(|other| is(name, other))
     }
+}
+
+/// What a header says of the body that was is not true of the byte that the
+/// client gets in its place.
+fn of_the_body(name: &[u8]) -> bool {
+    is(name, b"content-length") || is(name, b"content-encoding")
 }
 
 fn is(name: &[u8], other: &[u8]) -> bool {

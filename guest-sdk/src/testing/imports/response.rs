@@ -67,7 +67,7 @@ pub(crate) fn set_header(name: &str, value: &str) -> Result<(), Error> {
 
 pub(crate) fn set_header_bytes(name: &str, value: &[u8]) -> Result<(), Error> {
     within("set-header", |call| {
-        rules::header("set-header", name, value)?;
+        rules::response_header("set-header", name, value)?;
         headers::set(&mut call.response.headers, name, value);
         call.note("set-header", &[name.as_bytes(), value]);
         Ok(())
@@ -80,7 +80,7 @@ pub(crate) fn add_header(name: &str, value: &str) -> Result<(), Error> {
 
 pub(crate) fn add_header_bytes(name: &str, value: &[u8]) -> Result<(), Error> {
     within("add-header", |call| {
-        rules::header("add-header", name, value)?;
+        rules::response_header("add-header", name, value)?;
         headers::add(&mut call.response.headers, name.as_bytes(), value);
         call.note("add-header", &[name.as_bytes(), value]);
         Ok(())
@@ -89,6 +89,7 @@ pub(crate) fn add_header_bytes(name: &str, value: &[u8]) -> Result<(), Error> {
 
 pub(crate) fn remove_header(name: &str) -> Result<(), Error> {
     within("remove-header", |call| {
+        rules::header_name("remove-header", name)?;
         headers::remove(&mut call.response.headers, name);
         call.note("remove-header", &[name.as_bytes()]);
         Ok(())
@@ -110,6 +111,9 @@ pub(crate) fn body() -> Result<Option<Vec<u8>>, Error> {
 pub(crate) fn set_body(body: &[u8]) -> Result<(), Error> {
     within("set-body", |call| {
         rules::body("set-body", body)?;
+        // They described the body that was.
+        headers::remove(&mut call.response.headers, "content-length");
+        headers::remove(&mut call.response.headers, "content-encoding");
         call.response.body = Some(body.to_vec());
         call.body_error = None;
         call.note("set-body", &[body]);

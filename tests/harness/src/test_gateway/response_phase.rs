@@ -64,7 +64,13 @@ impl TestGateway {
             };
             call.encode(frame).map(<[u8]>::to_vec)
         };
-        let mut body = Some(upstream.body.clone());
+        // Whatever the upstream says it would send, such a response has none.
+        let bodiless = request.method == "HEAD" || matches!(upstream.status, 204 | 304);
+        let mut body = Some(if bodiless {
+            vec![]
+        } else {
+            upstream.body.clone()
+        });
         let mut answer = |asked: &Asked| match asked {
             // Handed out once; the second question finds nothing.
             Asked::RespBody => body.take(),
