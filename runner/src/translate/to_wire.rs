@@ -99,10 +99,12 @@ fn encode_response<'b>(
     filler: Filler,
 ) -> Result<&'b [u8], EncodeError> {
     let hop_by_hop = HopByHop::of(call);
+    // RFC 9110 section 8.6: no Content-Length in a 204.
+    let loses_body = filler == Filler::Seen || call.edits().status == Some(204);
     let mut headers: Vec<Entry<'_>> = call
         .headers()
         .filter(|(name, _)| !hop_by_hop.contains(name))
-        .filter(|(name, _)| filler != Filler::Seen || !of_the_body(name))
+        .filter(|(name, _)| !loses_body || !of_the_body(name))
         .map(|(name, value)| Entry {
             name,
             value: Some(value),
@@ -167,8 +169,8 @@ impl HopByHop {
     }
 }
 
-/// What a header says of the body that was is not true of the byte that the
-/// client gets in its place.
+/// What a header says of the body that was is not true of no body, nor of the
+/// byte that the client gets in its place.
 fn of_the_body(name: &[u8]) -> bool {
     is(name, b"content-length") || is(name, b"content-encoding")
 }
