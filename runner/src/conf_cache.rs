@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::config::Config;
-use crate::filter_chain::{FilterChain, Link, shown};
+use crate::filter_chain::{FilterChain, Link};
 use crate::plugin_catalog::PluginCatalog;
 use crate::tenant::Tenant;
 
@@ -174,7 +174,7 @@ impl ConfCache {
                     .prepare(tenant, &conf.name, conf.text.clone(), route),
             })
             .collect();
-        FilterChain::new(links, &shown(route), self.limits.prepare_time)
+        FilterChain::new(links, route, self.limits.prepare_time)
     }
 
     /// Drops what has outlived its time, and, where `size` more bytes would be

@@ -34,7 +34,7 @@ pub(crate) fn shown(name: &str) -> String {
 
 /// Which filter failed, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("plugin {} ({}): {cause}", shown(plugin), shown(route))]
+#[error("plugin {} ({route}): {cause}", shown(plugin))]
 pub struct ChainError {
     /// The plugin's name.
     pub plugin: Arc<str>,
@@ -101,7 +101,7 @@ impl FilterChain {
     pub fn new(links: Vec<Link>, route: &str, prepare_time: Duration) -> Self {
         FilterChain {
             links,
-            route: Arc::from(route),
+            route: shown(route).into(),
             prepare_time,
         }
     }

@@ -64,19 +64,18 @@ pub(super) async fn serve(
     let confs = ConfCache::new(Arc::clone(&catalog), (&config).into());
     let dispatcher = Arc::new(Dispatcher::new(confs, config.limits.gateway_time));
 
-    let (limits, folder) = (config.limits, modules.display().to_string());
-    let loading = tokio::spawn(async move {
-        match catalog.load_all(&engine, limits).await {
-            0 => bail!("no module of {folder} can be used; the log says why"),
-            loaded => tracing::info!("{loaded} plugins can be used"),
-        }
-        // Done, and not a reason to stop.
-        Ok(std::future::pending::<()>().await)
-    });
+    let limits = config.limits;
+    let loading = tokio::spawn(async move { catalog.load_all(&engine, limits).await });
+    let mut serving = std::pin::pin!(server::serve(listener, dispatcher, stop));
     tokio::select! {
-        () = server::serve(listener, dispatcher, stop) => Ok(()),
-        failed = loading => failed?.map(drop),
+        () = &mut serving => return Ok(()),
+        loaded = loading => match loaded? {
+            0 => bail!("no module of {} can be used; the log says why", modules.display()),
+            loaded => tracing::info!("{loaded} plugins can be used"),
+        },
     }
+    serving.await;
+    Ok(())
 }
 
 fn listen(config: &Config) -> Result<Listener> {
