@@ -156,8 +156,6 @@ fn config() -> Config {
         .concurrency_support(false)
         // Less to attack: no filter needs it.
         .wasm_memory64(false)
-        // One thread per component: the others serve calls meanwhile.
-        .parallel_compilation(false)
         // A trap is a line in the log; who wants to debug it has other tools.
         .wasm_backtrace_max_frames(None)
         // The guest's own stack; the fiber's 2 MiB stay well above it.
