@@ -181,6 +181,7 @@ impl Gateway {
         };
         let call = call.expect("frame").to_vec();
         let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.write_all(&[&*call, &ahead].concat())?;
         Ok(Gateway { stream, call })
