@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use harness::{HttpOutcome, HttpRequest, RouteConf, TestGateway, UpstreamRequest, modules, query};
+use harness::{
+    Fault, HttpOutcome, HttpRequest, RouteConf, TestGateway, UpstreamRequest, modules, query,
+};
 use protocol::gateway_side::NamedValue;
 use serde_json::json;
 
@@ -177,7 +179,7 @@ fn edits_through_the_interface_should_equal_edits_applied_directly() {
         TestGateway::new(runner.socket()).before_3_16(),
     ];
     let mut random = fastrand::Rng::with_seed(1);
-    let mut passed = 0;
+    let (mut passed, mut refused) = (0, 0);
     for sequence in 0..SEQUENCES {
         let edits: Vec<Edit> = (0..random.usize(0..=EDITS))
             .map(|_| Edit::random(&mut random))
@@ -198,7 +200,10 @@ fn edits_through_the_interface_should_equal_edits_applied_directly() {
                         assert_eq!(found, *expected, "{sequence}: {edits:?} on {request:?}");
                         passed += 1;
                     }
-                    (None, Err(_)) => {}
+                    (None, Err(fault)) => {
+                        assert_eq!(fault, Fault::Refused(1), "{edits:?}");
+                        refused += 1;
+                    }
                     (expected, found) => {
                         panic!("{sequence}: {edits:?} on {request:?}: {expected:?}, got {found:?}")
                     }
@@ -207,6 +212,16 @@ fn edits_through_the_interface_should_equal_edits_applied_directly() {
         }
     }
     assert!(passed > 400, "only {passed} sequences could be expressed");
+    // Every refusal has one of the two reasons that `Plain::apply` knows.
+    let reasons = ["cannot add a second value", "value-less occurrence"];
+    let log = runner.log();
+    let said = log
+        .lines()
+        .filter(|line| reasons.iter().any(|reason| line.contains(reason)));
+    assert!(
+        refused > 100 && said.count() == refused,
+        "{refused} refusals:\n{log}"
+    );
 }
 
 /// After proxy-rewrite the gateway holds the target in another place.

@@ -4,6 +4,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use protocol::FrameBuilder;
+use protocol::gateway_side::{HttpReqCall, HttpRespCall, Reply};
+
 use harness::{
     HttpOutcome, HttpRequest, RouteConf, RunnerProcess, Signal, TestGateway, WireClient, modules,
 };
@@ -42,6 +45,46 @@ fn a_signal_should_end_it_in_time_and_remove_the_socket() {
         );
         assert!(!runner.socket().exists());
     }
+}
+
+/// Without a reply the gateway would send the response as the upstream made it.
+#[test]
+fn a_call_in_flight_should_be_answered_before_the_end() {
+    let mut runner = runner();
+    let connect = || WireClient::connect(runner.socket()).expect("connection");
+    let (mut request, mut response) = (connect(), connect());
+    let conf = r#"{"vars":["x"],"response":{"body":true,"set_body":"masked"}}"#;
+    let conf_token = request.prepare(&[("probe", conf)]).expect("token");
+    let mut builder = FrameBuilder::new();
+    let call = HttpReqCall {
+        path: b"/",
+        conf_token,
+        ..HttpReqCall::default()
+    };
+    let asked = request.exchange(call.encode(&mut builder).expect("frame"));
+    assert!(matches!(asked, Ok(Reply::ExtraInfo(_))), "{asked:?}");
+    let call = HttpRespCall {
+        status: 200,
+        conf_token,
+        ..HttpRespCall::default()
+    };
+    let asked = response.exchange(call.encode(&mut builder).expect("frame"));
+    assert!(matches!(asked, Ok(Reply::ExtraInfo(_))), "{asked:?}");
+
+    let started = Instant::now();
+    runner.signal(Signal::TERM).expect("sent");
+    assert_eq!(request.receive(), Ok(Reply::Error(1)));
+    let withheld = response.receive();
+    assert!(
+        matches!(withheld, Ok(Reply::HttpRespCall { status: 503, .. })),
+        "{withheld:?}"
+    );
+    assert!(runner.wait(SOON).expect("it ends").success());
+    assert!(
+        started.elapsed() < Duration::from_millis(800),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[test]
@@ -137,12 +180,19 @@ fn a_runner_of_root_should_give_its_socket_to_the_gateways_workers() {
     if !we_are_root() {
         return;
     }
-    // A master that is a shell, with a worker of the same program as another
-    // user; the runner is the master's other child.
+    // A master that is a shell, with a worker of the title that nginx gives it,
+    // another child with another title and user, and the runner.
     let folder = modules::examples();
+    let child = |user: u32, title: &str| {
+        format!(
+            "setpriv --reuid {user} --regid {user} --clear-groups \
+             bash -c 'exec -a \"{title}\" sleep 60' & "
+        )
+    };
     let master = format!(
-        "setpriv --reuid 65534 --regid 65534 --clear-groups /bin/sh -c 'sleep 60; true' & \
-         sleep 0.3; {RUNNER} serve --modules {}; true",
+        "{}{} sleep 0.3; {RUNNER} serve --modules {}; true",
+        child(65533, "bash"),
+        child(65534, "nginx: worker process"),
         folder.to_str().expect("UTF-8")
     );
     let runner = RunnerProcess::start(Path::new("/bin/sh"), ["-c", &master], &[]).expect("starts");

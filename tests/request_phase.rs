@@ -142,6 +142,22 @@ fn what_cannot_be_expressed_should_fail_the_call_and_say_why() {
             r#"{"set_headers":{"x":"1\r\ny: 2"}}"#,
             "CR, LF and NUL cannot be sent",
         ),
+        (
+            r#"{"set_headers":{"Content-Length":"2"}}"#,
+            "content-length is the gateway's own",
+        ),
+        (
+            r#"{"remove_headers":["transfer-encoding"]}"#,
+            "transfer-encoding is the gateway's own",
+        ),
+        (
+            r#"{"set_headers":{"host":""}}"#,
+            "the host header cannot be empty",
+        ),
+        (
+            r#"{"status":200,"response_headers":{"Content-Length":"0"},"response_body":"x"}"#,
+            "stopped with an invalid response: content-length is the gateway's own",
+        ),
         (r#"{"set_path":"p"}"#, "does not start with /"),
         (r#"{"set_path":""}"#, "does not start with /"),
         (r#"{"set_body":""}"#, "an empty body cannot be expressed"),
@@ -184,6 +200,20 @@ fn a_path_should_be_decoded_whatever_form_the_gateway_sent() {
         let report = text(upstream.header("x-report")[0]).to_owned();
         assert!(report.contains(expected), "{report}");
     }
+}
+
+/// The gateway would encode the decoded path again, with one slash more.
+#[test]
+fn arguments_should_not_change_a_path_with_an_encoded_slash() {
+    let stage = Stage::new();
+    let uri = "/a%2Fb?x=1";
+    let request = HttpRequest::new("GET", "/old")
+        .variable("upstream_uri", uri)
+        .rewritten_to(uri);
+    let expected = "which has an encoded slash; set the path as well";
+    stage.refused(r#"{"set_args":{"x":"2"}}"#, &request, expected);
+    let both = stage.upstream(r#"{"set_path":"/c","set_args":{"x":"2"}}"#, &request);
+    assert_eq!(text(&both.path_and_query), "/c?x=2");
 }
 
 #[test]

@@ -291,6 +291,24 @@ fn a_failure_should_withhold_the_response() {
     }
 }
 
+/// The gateway would close the connection and send the body as it is.
+#[test]
+fn a_body_that_the_gateway_cannot_hand_over_should_not_be_asked_for() {
+    let stage = Stage::new();
+    let masking = r#"{"response":{"body":true,"set_body":"masked"}}"#;
+    let large = UpstreamResponse::new(200, &"s".repeat(17_000_000));
+    let observed = stage.run("probe", masking, "GET", &large);
+    assert_eq!(observed.faults, []);
+    let response = observed.outcome.response;
+    assert_eq!((response.status, response.body.len()), (503, 24));
+    let expected = "the body has 17000000 bytes; the gateway can hand over";
+    assert!(
+        stage.runner.prints(expected, SOON),
+        "{}",
+        stage.runner.log()
+    );
+}
+
 #[test]
 fn later_filters_should_see_what_earlier_ones_changed() {
     let stage = Stage::new();

@@ -85,6 +85,9 @@ struct Index {
 const OVERHEAD: usize = 512;
 const OVERHEAD_PER_PLUGIN: usize = 512;
 
+/// Seconds after its last use in which a configuration counts as in use.
+const IN_USE: u64 = 10;
+
 /// Seconds between two searches for configurations that have outlived their
 /// time.
 const SWEEP_INTERVAL: u64 = 60;
@@ -192,24 +195,12 @@ impl ConfCache {
         }
         // An eighth at once, so that a full cache is not searched every time.
         let goal = (self.limits.memory - self.limits.memory / 8).saturating_sub(size);
-        let mut uses: Vec<(u64, usize)> = index
-            .tokens
-            .iter()
-            .map(|(key, token)| (self.last_use(key, *token), size_of(&key.1)))
-            .collect();
-        uses.sort_unstable();
-        let mut left = index.size;
-        let mut cut = None;
-        for (used, size) in uses {
-            if left <= goal {
-                break;
-            }
-            left -= size;
-            cut = Some(used + 1);
-        }
         let before = index.tokens.len();
-        self.drop_unused_since(index, cut.unwrap_or_default());
+        self.drop_least_recently_used(index, now, goal);
         index.dropped += (before - index.tokens.len()) as u64;
+        if index.tokens.len() == before {
+            return;
+        }
         tracing::warn!(
             "configurations take {} MiB, the most allowed: {} of {before} were dropped, {} since \
              the start; raise limits.configurations_mib",
@@ -217,6 +208,29 @@ impl ConfCache {
             before - index.tokens.len(),
             index.dropped
         );
+    }
+
+    /// Drops until `goal` bytes are left, but nothing that is in use: a gateway
+    /// that finds its token unknown three times in a row gives up on the
+    /// request. For that, the limit may be passed up to its double.
+    fn drop_least_recently_used(&self, index: &mut Index, now: u64, goal: usize) {
+        let chains = self.chains.pin();
+        let Index { tokens, size, .. } = index;
+        let mut by_use: Vec<(u64, (Tenant, Configuration))> = tokens
+            .iter()
+            .map(|(key, token)| (self.last_use(key, *token), key.clone()))
+            .collect();
+        by_use.sort_unstable_by_key(|(used, _)| *used);
+        for (used, key) in by_use {
+            let in_use = used + IN_USE > now && *size <= 2 * self.limits.memory;
+            if *size <= goal || in_use {
+                return;
+            }
+            if let Some(token) = tokens.remove(&key) {
+                chains.remove(&(key.0.clone(), token));
+                *size -= size_of(&key.1);
+            }
+        }
     }
 
     /// Keeps what was used at `oldest_allowed` or later.
@@ -353,5 +367,27 @@ mod tests {
         assert_eq!(cache.dropped(), 3);
         let index = cache.index.lock().expect("not poisoned");
         assert_eq!((index.tokens.len(), index.size), (14, 14 * one));
+    }
+
+    #[test]
+    fn what_is_in_use_should_stay_even_where_memory_is_short() {
+        let one = size_of(&configuration("000"));
+        let cache = cache(16 * one);
+        let tokens: Vec<u32> = (0..20)
+            .map(|n| prepare(&cache, 50, &format!("{n:03}")))
+            .collect();
+        assert!(
+            tokens.iter().all(|token| lives(&cache, 50, *token)),
+            "all of one second"
+        );
+        for n in 20..64 {
+            prepare(&cache, 50, &format!("{n:03}"));
+        }
+        let index = cache.index.lock().expect("not poisoned");
+        assert!(
+            index.size <= 33 * one,
+            "twice the limit is the end: {}",
+            index.size / one
+        );
     }
 }

@@ -53,13 +53,17 @@ impl Dispatcher {
         }
     }
 
-    /// Serves one frame and returns the one reply to it.
+    /// Serves one frame and returns the one reply to it. When `cut` is done
+    /// first, the call ends with that error: a reply in time is worth more than
+    /// the right one too late, since without any the gateway may send what a
+    /// filter was there to keep back.
     pub async fn dispatch<'b>(
         &self,
         tenant: &Tenant,
         frame: Frame,
         link: &Arc<GatewayLink>,
         builders: &'b mut ReplyBuilders,
+        cut: impl Future<Output = CallError>,
     ) -> &'b [u8] {
         let phase = frame.known_type();
         let mut id = None;
@@ -70,9 +74,12 @@ impl Dispatcher {
             gateway_time: self.gateway_time,
         };
         let handling = AssertUnwindSafe(handle(&context, frame, &mut id)).catch_unwind();
-        let outcome = match handling.await {
-            Ok(outcome) => outcome,
-            Err(panic) => Err(CallError::Panic(panic_text(&*panic))),
+        let outcome = tokio::select! {
+            biased;
+            handled = handling => {
+                handled.unwrap_or_else(|panic| Err(CallError::Panic(panic_text(&*panic))))
+            }
+            error = cut => Err(error),
         };
         let encoded = outcome.and_then(|outcome| {
             to_wire::encode(&mut builders.result, &outcome).map_err(CallError::Unsendable)

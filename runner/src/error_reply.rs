@@ -7,6 +7,8 @@
 //! type 0 the gateway would send status 503 with the upstream's body, which
 //! the filters were there to keep back.
 
+use std::time::Duration;
+
 use protocol::err_resp::{self, Code};
 use protocol::http_resp_call::{self, Edits};
 use protocol::{DecodeError, EncodeError, Entry, FrameBuilder, RpcType};
@@ -36,6 +38,18 @@ pub enum CallError {
     /// The runner had to ask, and got no answer.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// The gateway's protocol has no words for the result.
+    #[error(
+        "a change of the arguments alone cannot be sent after the gateway rewrote the path to \
+         {0:?}, which has an encoded slash; set the path as well"
+    )]
+    Inexpressible(String),
+    /// The gateway waits no longer.
+    #[error("the call took too long: the gateway was left without a word for {} s", .0.as_secs())]
+    TooLong(Duration),
+    /// The runner ends.
+    #[error("the runner is stopping and the call was not done in time")]
+    Stopping,
     /// The result cannot be sent.
     #[error("the reply cannot be sent: {0}")]
     Unsendable(#[from] EncodeError),
@@ -56,6 +70,9 @@ impl CallError {
             }
             CallError::Chain(_)
             | CallError::Gateway(_)
+            | CallError::Inexpressible(_)
+            | CallError::TooLong(_)
+            | CallError::Stopping
             | CallError::Unsendable(_)
             | CallError::Panic(_) => Code::ServiceUnavailable,
         }

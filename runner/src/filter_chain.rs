@@ -118,10 +118,10 @@ impl FilterChain {
                 .ready(link, &mut waiting)
                 .await
                 .map_err(|cause| self.error(link, cause))?;
-            let (after, verdict) = filter.on_request(call).await;
-            call = after;
-            match verdict.map_err(|cause| self.error(link, cause))? {
-                Verdict::Next => {}
+            let seen = filter.on_request(call).await;
+            let (after, verdict) = seen.map_err(|cause| self.error(link, cause))?;
+            match verdict {
+                Verdict::Next => call = after,
                 Verdict::Stop(response) => return Ok(Passage::Stopped(response)),
             }
         }
@@ -142,9 +142,8 @@ impl FilterChain {
                 .ready(link, &mut waiting)
                 .await
                 .map_err(|cause| self.error(link, cause))?;
-            let (after, outcome) = filter.on_response(call).await;
-            call = after;
-            outcome.map_err(|cause| self.error(link, cause))?;
+            let seen = filter.on_response(call).await;
+            call = seen.map_err(|cause| self.error(link, cause))?;
         }
         Ok(call)
     }

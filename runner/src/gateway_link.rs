@@ -3,7 +3,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use protocol::{Frame, FrameBuilder, FrameError, RpcType, extra_info, frame};
@@ -26,9 +27,14 @@ pub struct GatewayLink {
     inbox: Mutex<BytesMut>,
     /// Bytes of the frame that was read last; its memory goes with it.
     last_frame: AtomicUsize,
-    /// Set when the two sides may have lost step: from then on nothing that is
-    /// read or written can be trusted.
-    broken: AtomicBool,
+    /// A question was written half: nothing can be written behind it.
+    torn: AtomicBool,
+    /// The gateway sent something else than an answer: nothing that follows can
+    /// be trusted, but it may still be told.
+    confused: AtomicBool,
+    /// Milliseconds from `opened` to the last frame in either direction.
+    last_word: AtomicU64,
+    opened: Instant,
     /// Answers that are still to come: one that a call did not wait for comes
     /// before the next call.
     owed: AtomicUsize,
@@ -59,7 +65,10 @@ impl GatewayLink {
             stream,
             inbox: Mutex::new(BytesMut::new()),
             last_frame: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
+            torn: AtomicBool::new(false),
+            confused: AtomicBool::new(false),
+            last_word: AtomicU64::new(0),
+            opened: Instant::now(),
             owed: AtomicUsize::new(0),
         }
     }
@@ -126,10 +135,32 @@ impl GatewayLink {
         Ok(())
     }
 
-    /// Whether an exchange failed in a way after which the connection has to be
-    /// closed.
-    pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+    /// Whether a question was left half written, so that not even a reply can
+    /// follow.
+    pub fn is_torn(&self) -> bool {
+        self.torn.load(Ordering::Relaxed)
+    }
+
+    /// Whether the connection has to be closed after the reply.
+    pub fn is_confused(&self) -> bool {
+        self.confused.load(Ordering::Relaxed)
+    }
+
+    /// Done when the gateway has heard nothing and said nothing for so long.
+    pub async fn silence(&self, limit: Duration) {
+        loop {
+            let last_word = Duration::from_millis(self.last_word.load(Ordering::Relaxed));
+            let silent = self.opened.elapsed().saturating_sub(last_word);
+            if silent >= limit {
+                return;
+            }
+            tokio::time::sleep(limit - silent).await;
+        }
+    }
+
+    fn note_word(&self) {
+        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_word.store(now, Ordering::Relaxed);
     }
 
     async fn read_some(&self, inbox: &mut BytesMut) -> std::io::Result<usize> {
@@ -168,9 +199,10 @@ impl GatewayLink {
             let frame = extra_info::encode_question(&mut builder, on_the_wire(*question))
                 .map_err(|error| GatewayError::NotAskable(error.to_string()))?;
             // Stays set where the write is given up half done.
-            self.broken.store(true, Ordering::Relaxed);
+            self.torn.store(true, Ordering::Relaxed);
             self.write(frame).await.map_err(|_| GatewayError::Gone)?;
-            self.broken.store(false, Ordering::Relaxed);
+            self.torn.store(false, Ordering::Relaxed);
+            self.note_word();
             self.owed.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
@@ -184,7 +216,7 @@ impl GatewayLink {
         let mut answers = Vec::with_capacity(count);
         while answers.len() < count {
             answers.push(self.read_answer().await.inspect_err(|_| {
-                self.broken.store(true, Ordering::Relaxed);
+                self.confused.store(true, Ordering::Relaxed);
             })?);
             window.add_permits(1);
         }

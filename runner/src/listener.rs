@@ -2,10 +2,12 @@
 //! the path, and removed only while it is still ours. Knows nothing of what is
 //! said on it.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::{Mode, umask};
 use tokio::net::{UnixListener, UnixSocket};
 
 use crate::socket_owner::Ownership;
@@ -42,7 +44,6 @@ impl Listener {
             std::fs::create_dir_all(folder)?;
         }
         let draft = draft_of(path);
-        let _ = std::fs::remove_file(&draft);
         let listener = Self::bind_draft(&draft, path, mode, ownership);
         if listener.is_err() {
             let _ = std::fs::remove_file(&draft);
@@ -52,9 +53,13 @@ impl Listener {
 
     fn bind_draft(draft: &Path, path: &Path, mode: u32, ownership: &Ownership) -> io::Result<Self> {
         let socket = UnixSocket::new_stream()?;
-        socket.bind(draft)?;
+        // A mode that is given at birth cannot be given to another file that
+        // was put in its place meanwhile.
+        let before = umask(Mode::from_bits_truncate(!mode & 0o777));
+        let bound = socket.bind(draft);
+        umask(before);
+        bound?;
         // Nobody can connect before `listen`, so nobody slips in before this.
-        std::fs::set_permissions(draft, std::fs::Permissions::from_mode(mode))?;
         ownership.apply(draft)?;
         let socket = socket.listen(BACKLOG)?;
         let identity = identity_of(draft)?;
@@ -88,7 +93,8 @@ impl Drop for Listener {
 /// Beside the path, since a file can only be renamed within a file system, and
 /// short: a socket's path may have 107 bytes.
 fn draft_of(path: &Path) -> PathBuf {
-    path.with_file_name(format!(".{}", std::process::id()))
+    // Runners in two containers may share the folder and the process number.
+    path.with_file_name(format!(".{:08x}", RandomState::new().hash_one(0_u8) as u32))
 }
 
 fn identity_of(path: &Path) -> io::Result<(u64, u64)> {

@@ -94,13 +94,13 @@ impl PluginCatalog {
         let readiness = Arc::new(Readiness::new());
         let Some(module) = self.plugins.get(&(tenant.clone(), Arc::clone(name))) else {
             let missing = Unavailable::Missing(self.suggest(tenant, name));
-            warn_unavailable(name, route, &missing);
+            warn_unavailable(name, &shown(route), &missing);
             // New, so it is not set.
             let _ = readiness.set(Err(missing));
             return readiness;
         };
         let checking = Arc::clone(&module.loading);
-        let (ready, name, route) = (Arc::clone(&readiness), Arc::clone(name), route.to_owned());
+        let (ready, name, route) = (Arc::clone(&readiness), Arc::clone(name), shown(route));
         tokio::spawn(async move {
             let checking = AssertUnwindSafe(check(&checking, text)).catch_unwind();
             let outcome = checking.await.unwrap_or(Err(Unavailable::NotPrepared));
@@ -225,9 +225,9 @@ async fn check(loading: &Loading, text: Bytes) -> Result<Filter, Unavailable> {
     }
 }
 
-/// Said once per configuration, when it is prepared; each call that fails says
+/// `route` as `shown` gives it. Said once per configuration, when it is prepared; each call that fails says
 /// so again.
 fn warn_unavailable(plugin: &str, route: &str, cause: &Unavailable) {
-    let (plugin, route) = (shown(plugin), shown(route));
+    let plugin = shown(plugin);
     tracing::warn!("plugin {plugin} ({route}): {cause}; every call fails");
 }

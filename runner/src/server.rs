@@ -9,13 +9,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::dispatcher::{Dispatcher, ReplyBuilders};
+use crate::error_reply::CallError;
 use crate::gateway_link::{GatewayLink, ReadError};
 use crate::listener::Listener;
 use crate::tenant::Tenant;
 
 /// Calls in flight may take this long to end after the runner was told to
-/// stop. The gateway kills the runner 1 s after it asked it to end.
+/// stop; then they are cut short with a reply. The gateway kills the runner 1 s
+/// after it asked it to end.
+const GRACE: Duration = Duration::from_millis(550);
+
+/// And this long until their replies are written.
 const DRAIN: Duration = Duration::from_millis(700);
+
+/// A call that has not exchanged a frame with the gateway for so long is cut
+/// short, before the gateway gives up on it after 60 s (`init.lua`).
+const SILENCE: Duration = Duration::from_secs(55);
 
 /// Pause after a failed accept, most likely for want of file descriptors: time
 /// for some to be closed.
@@ -102,18 +111,21 @@ impl Connection {
                 Ok(None) => return,
                 Err(error) => return self.refuse(&error, &mut builders).await,
             };
+            let cut = cut_short(&self.link, self.closed.clone());
             let reply = self
                 .dispatcher
-                .dispatch(&tenant, frame, &self.link, &mut builders)
+                .dispatch(&tenant, frame, &self.link, &mut builders, cut)
                 .await;
+            if self.link.is_torn() {
+                tracing::warn!("a connection is closed: a question on it was not written whole");
+                return;
+            }
             if let Err(error) = self.link.write(reply).await {
                 return log_lost(&error);
             }
             builders.trim();
-            if self.link.is_broken() {
-                tracing::warn!(
-                    "a connection is closed: a question to the gateway went wrong on it"
-                );
+            if self.link.is_confused() {
+                tracing::warn!("a connection is closed: the gateway did not answer as it should");
                 return;
             }
         }
@@ -129,6 +141,19 @@ impl Connection {
                 log_lost(&error);
             }
         }
+    }
+}
+
+/// Done when a call may not take any longer.
+async fn cut_short(link: &GatewayLink, mut closed: watch::Receiver<bool>) -> CallError {
+    let stopping = async {
+        // The other end lives as long as the server.
+        let _ = closed.wait_for(|closed| *closed).await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        () = stopping => CallError::Stopping,
+        () = link.silence(SILENCE) => CallError::TooLong(SILENCE),
     }
 }
 

@@ -6,7 +6,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{Gid, Group, Uid, User, fchownat};
 
 /// Whom the operator wants the socket to belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +84,10 @@ impl Ownership {
     /// The system's.
     pub fn apply(&self, path: &Path) -> io::Result<()> {
         if self.user.is_some() || self.group.is_some() {
-            nix::unistd::chown(path, self.user, self.group)?;
+            // Never through a link: whoever may write to the folder could have
+            // put one there.
+            let no_follow = AtFlags::AT_SYMLINK_NOFOLLOW;
+            fchownat(AT_FDCWD, path, self.user, self.group, no_follow)?;
         }
         Ok(())
     }
@@ -110,9 +114,11 @@ impl fmt::Display for Ownership {
 struct Process {
     id: u32,
     parent: u32,
-    name: String,
     user: u32,
 }
+
+/// What nginx calls a worker (`ngx_worker_process_cycle`).
+const WORKER_TITLE: &[u8] = b"nginx: worker process";
 
 impl Process {
     fn own() -> Option<Self> {
@@ -131,12 +137,12 @@ impl Process {
         // Uid: real, effective, saved, file system.
         let user = field("Uid")?.split_whitespace().nth(1)?.parse().ok()?;
         let parent = field("PPid")?.parse().ok()?;
-        Some(Process {
-            id,
-            parent,
-            name: field("Name")?.to_owned(),
-            user,
-        })
+        Some(Process { id, parent, user })
+    }
+
+    fn is_worker(&self) -> bool {
+        let title = std::fs::read(format!("/proc/{}/cmdline", self.id));
+        title.is_ok_and(|title| title.starts_with(WORKER_TITLE))
     }
 
     fn all() -> Vec<Self> {
@@ -150,17 +156,15 @@ impl Process {
 
 /// The user of the workers beside us: children of our parent or of its parent
 /// (the gateway starts the runner from its privileged agent, itself a child of
-/// the master), of the same program as that ancestor, and not root. `None`
-/// where there are none or they differ.
+/// the master), by the title nginx gives them, and not root. `None` where there
+/// are none or they differ.
 fn worker_user(own: &Process) -> Option<Uid> {
     let all = Process::all();
     let parent = all.iter().find(|process| process.id == own.parent)?;
-    let grandparent = all.iter().find(|process| process.id == parent.parent);
-    for ancestor in [Some(parent), grandparent].into_iter().flatten() {
-        let mut users: Vec<u32> = all
-            .iter()
-            .filter(|process| process.parent == ancestor.id && process.name == ancestor.name)
-            .filter(|process| process.id != own.id && process.user != 0)
+    for ancestor in [parent.id, parent.parent] {
+        let workers = all.iter().filter(|process| process.parent == ancestor);
+        let mut users: Vec<u32> = workers
+            .filter(|process| process.user != 0 && process.is_worker())
             .map(|process| process.user)
             .collect();
         users.dedup();

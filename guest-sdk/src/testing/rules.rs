@@ -41,6 +41,7 @@ pub(super) fn new_header(function: &str, exists: bool) -> Result<(), Error> {
 
 pub(super) fn removable_header(function: &str, name: &str) -> Result<(), Error> {
     header_name(function, name)?;
+    of_no_connection(function, name)?;
     check(
         !name.eq_ignore_ascii_case("host"),
         function,
@@ -55,23 +56,46 @@ pub(super) fn early_response_header(function: &str, name: &str) -> Result<(), Er
     check(!ignored, function, "the gateway ignores this header here")
 }
 
+/// What describes a response body, and goes with it.
+pub(super) const OF_THE_BODY: [&str; 7] = [
+    "content-length",
+    "content-encoding",
+    "content-range",
+    "content-md5",
+    "content-digest",
+    "repr-digest",
+    "digest",
+];
+
 /// What belongs to the connection, or is counted by the gateway.
-const OF_THE_CONNECTION: [&str; 7] = [
+const OF_THE_CONNECTION: [&str; 8] = [
     "connection",
     "content-length",
     "keep-alive",
     "proxy-connection",
     "te",
+    "trailer",
     "transfer-encoding",
     "upgrade",
 ];
 
-pub(super) fn response_header(function: &str, name: &str, value: &[u8]) -> Result<(), Error> {
-    header(function, name, value)?;
+fn of_no_connection(function: &str, name: &str) -> Result<(), Error> {
     let own = OF_THE_CONNECTION
         .iter()
         .any(|own| name.eq_ignore_ascii_case(own));
     check(!own, function, "this header is the gateway's own business")
+}
+
+pub(super) fn request_header(function: &str, name: &str, value: &[u8]) -> Result<(), Error> {
+    header(function, name, value)?;
+    of_no_connection(function, name)?;
+    let no_host = name.eq_ignore_ascii_case("host") && value.is_empty();
+    check(!no_host, function, "host cannot be empty")
+}
+
+pub(super) fn response_header(function: &str, name: &str, value: &[u8]) -> Result<(), Error> {
+    header(function, name, value)?;
+    of_no_connection(function, name)
 }
 
 pub(super) fn path(function: &str, path: &[u8]) -> Result<(), Error> {
@@ -110,7 +134,7 @@ pub(super) fn status(function: &str, status: u16) -> Result<(), Error> {
 pub(super) fn stop_response(response: &StopResponse) -> Result<(), Error> {
     status("stop", response.status)?;
     for entry in &response.headers {
-        header("stop", &entry.name, entry.value.as_bytes())?;
+        response_header("stop", &entry.name, entry.value.as_bytes())?;
     }
     Ok(())
 }

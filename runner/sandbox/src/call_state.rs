@@ -10,7 +10,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use crate::bindings::apisix::filter::types::Error;
 use crate::chain_values::ChainValues;
 use crate::conversation::{Allowance, AskError, Conversation};
-use crate::limits::{GuestClock, MemoryMeter};
+use crate::guest_clock::GuestClock;
+use crate::limits::MemoryMeter;
 use crate::request_call::RequestSubject;
 use crate::response_call::ResponseSubject;
 use crate::{Answer, GatewayError, Limits, Question, RequestCall, ResponseCall};
@@ -37,7 +38,7 @@ pub(crate) struct CallState {
     /// business yet.
     in_handler: bool,
     pub(crate) memory: MemoryMeter,
-    pub(crate) clock: GuestClock,
+    pub(crate) clock: Arc<GuestClock>,
     limits: Limits,
     /// Built at the first use of a WASI function, so that a filter without
     /// WASI does not pay for it.
@@ -104,13 +105,13 @@ impl CallState {
             questions: self.limits.questions,
             time: self.limits.gateway_time,
         };
-        let wall = Arc::clone(self.clock.wall());
+        let clock = Arc::clone(&self.clock);
         let Some(conversation) = self.conversation() else {
             return Err(wrong_phase("a question", "on-request and on-response"));
         };
-        wall.begin_wait();
+        clock.begin_wait();
         let answers = conversation.ask(questions, allowance).await;
-        wall.end_wait();
+        clock.end_wait();
         answers.map_err(|error| match error {
             AskError::TooMany(limit) => Error::Limit(format!(
                 "the filters of one call may ask the gateway {limit} questions"

@@ -11,7 +11,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::call_state::CallState;
-use crate::limits::TICK;
+use crate::guest_clock::TICK;
 use crate::{SandboxError, host};
 
 /// What the operator may choose about the engine.

@@ -10,6 +10,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 use crate::bindings::apisix::filter::types::Error;
 use crate::bindings::exports::apisix::filter::request_handler;
 use crate::call_state::{CallState, Identity, OpenCall};
+use crate::guest_clock::Stalled;
 use crate::printable::printable;
 use crate::{
     LoadError, Plugin, RequestCall, ResponseCall, SandboxError, StopResponse, Verdict, validate,
@@ -53,46 +54,38 @@ impl Filter {
     }
 
     /// Lets the filter look at a request. The call comes back as the filter
-    /// left it where it returned well, and as it was before where it did not.
+    /// left it.
+    ///
+    /// # Errors
+    /// How the filter failed; the call is gone with all edits.
     pub async fn on_request(
         &self,
         call: Box<RequestCall>,
-    ) -> (Box<RequestCall>, Result<Verdict, SandboxError>) {
-        let _slot = match self.plugin.engine.slots(self.plugin.slots).await {
-            Ok(slot) => slot,
-            Err(error) => return (call, Err(error)),
-        };
-        let before = (call.subject.edits.clone(), call.chain.clone());
+    ) -> Result<(Box<RequestCall>, Verdict), SandboxError> {
+        let _slot = self.plugin.engine.slots(self.plugin.slots).await?;
         let mut store = self.plugin.store(&self.identity, OpenCall::Request(call));
-        let outcome = self.run_on_request(&mut store).await;
-        let OpenCall::Request(mut call) = store.into_data().call else {
-            unreachable!("nothing takes the call out of its store");
-        };
-        if outcome.is_err() {
-            (call.subject.edits, call.chain) = before;
+        let verdict = self.run_on_request(&mut store).await?;
+        match store.into_data().call {
+            OpenCall::Request(call) => Ok((call, verdict)),
+            _ => unreachable!("nothing takes the call out of its store"),
         }
-        (call, outcome)
     }
 
     /// Lets the filter look at a response, in the same way.
+    ///
+    /// # Errors
+    /// How the filter failed.
     pub async fn on_response(
         &self,
         call: Box<ResponseCall>,
-    ) -> (Box<ResponseCall>, Result<(), SandboxError>) {
-        let _slot = match self.plugin.engine.slots(self.plugin.slots).await {
-            Ok(slot) => slot,
-            Err(error) => return (call, Err(error)),
-        };
-        let before = (call.subject.edits.clone(), call.chain.clone());
+    ) -> Result<Box<ResponseCall>, SandboxError> {
+        let _slot = self.plugin.engine.slots(self.plugin.slots).await?;
         let mut store = self.plugin.store(&self.identity, OpenCall::Response(call));
-        let outcome = self.run_on_response(&mut store).await;
-        let OpenCall::Response(mut call) = store.into_data().call else {
-            unreachable!("nothing takes the call out of its store");
-        };
-        if outcome.is_err() {
-            (call.subject.edits, call.chain) = before;
+        self.run_on_response(&mut store).await?;
+        match store.into_data().call {
+            OpenCall::Response(call) => Ok(call),
+            _ => unreachable!("nothing takes the call out of its store"),
         }
-        (call, outcome)
     }
 
     /// Starts an instance and finds its exports with the right types, without
@@ -188,7 +181,7 @@ impl Filter {
         }
         let state = store.data();
         let trap = match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => return SandboxError::Deadline(state.clock.limit()),
+            Some(Trap::Interrupt) => return SandboxError::Deadline(state.clock.compute_limit()),
             Some(trap) => trap.to_string(),
             None => printable(&format!("{error:#}")),
         };
@@ -202,8 +195,7 @@ impl Filter {
     }
 }
 
-/// Waits for a guest as long as its clock on the wall allows. The epoch ends a
-/// guest that computes; this ends one that sleeps in a host function.
+/// Lets the guest run as long as its clock allows.
 async fn in_time<'a, T, F>(
     store: &'a mut Store<CallState>,
     call: impl FnOnce(&'a mut Store<CallState>) -> F,
@@ -211,17 +203,9 @@ async fn in_time<'a, T, F>(
 where
     F: Future<Output = T> + 'a,
 {
-    let wall = Arc::clone(store.data().clock.wall());
-    let mut call = std::pin::pin!(call(store));
-    loop {
-        let left = wall.left();
-        if let Ok(done) = tokio::time::timeout(left, &mut call).await {
-            return Ok(done);
-        }
-        if wall.left().is_zero() {
-            return Err(SandboxError::Stalled(wall.limit()));
-        }
-    }
+    let clock = Arc::clone(&store.data().clock);
+    let outcome = clock.run(call(store)).await;
+    outcome.map_err(|Stalled(limit)| SandboxError::Stalled(limit))
 }
 
 /// A stop that could not be sent as HTTP is a failure of the filter.
@@ -231,9 +215,8 @@ fn checked(verdict: request_handler::Verdict) -> Result<Verdict, SandboxError> {
     };
     let mut valid = validate::final_status(stop.status);
     for header in &stop.headers {
-        valid = valid
-            .and_then(|()| validate::header_name(&header.name))
-            .and_then(|()| validate::header_value(&header.name, header.value.as_bytes()));
+        valid =
+            valid.and_then(|()| validate::response_header(&header.name, header.value.as_bytes()));
     }
     match valid {
         Ok(()) => Ok(Verdict::Stop(StopResponse {

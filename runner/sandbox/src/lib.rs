@@ -8,8 +8,8 @@
 //!
 //! * It sees one call, in an instance made for that call and dropped after it.
 //!   Nothing it keeps in memory survives.
-//! * It changes the request by recording edits; they count only when its
-//!   handler returns well.
+//! * It changes a request or a response by recording edits; when a filter
+//!   fails, so does the call, and no edit counts.
 //! * It may ask the gateway questions through the [`Gateway`] port.
 //! * It has limits of time, computing and waiting, and of memory; it has no files, sockets, environment or
 //!   arguments, whatever it imports.
@@ -25,6 +25,7 @@ mod engine;
 mod error;
 mod filter;
 mod gateway;
+mod guest_clock;
 mod host;
 mod imports;
 mod limits;

@@ -53,24 +53,14 @@ impl Plugin {
         &self.name
     }
 
-    /// Whether it has a handler for the request phase.
-    pub fn handles_requests(&self) -> bool {
-        self.request_handler.is_some()
-    }
-
-    /// Whether it has a handler for the response phase.
-    pub fn handles_responses(&self) -> bool {
-        self.response_handler.is_some()
-    }
-
     /// A store for one call: limited in memory, interrupted at every tick.
     pub(crate) fn store(&self, identity: &Arc<Identity>, call: OpenCall) -> Store<CallState> {
         let state = CallState::new(Arc::clone(identity), &self.limits, call);
         let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut context| {
-            Ok(match context.data_mut().clock.tick() {
+        store.epoch_deadline_callback(|context| {
+            Ok(match context.data().clock.charge() {
                 false => UpdateDeadline::Interrupt,
                 // Whoever else waits for this thread gets a turn.
                 true => UpdateDeadline::Yield(1),

@@ -92,9 +92,10 @@ impl Call<RequestSubject> {
         &mut self.subject.edits
     }
 
-    /// The received path, decoded, where the gateway said which form it sent.
-    pub fn received_path(&mut self, encoded: bool) -> &[u8] {
-        self.subject.settle_path(encoded)
+    /// The received path, decoded; the gateway sent it encoded because it
+    /// rewrote it before.
+    pub fn decode_rewritten_path(&mut self) -> &[u8] {
+        self.subject.settle_path(true)
     }
 }
 
@@ -127,6 +128,7 @@ impl RequestSubject {
 
     pub(crate) fn set_path(&mut self, path: Vec<u8>) -> Result<(), Error> {
         validate::path(&path)?;
+        validate::edits_size(self.edits.size(), path.len())?;
         self.edits.path = Some(path);
         Ok(())
     }
@@ -162,8 +164,8 @@ impl RequestSubject {
     }
 
     pub(crate) fn set_header(&mut self, name: String, value: Vec<u8>) -> Result<(), Error> {
-        validate::header_name(&name)?;
-        validate::header_value(&name, &value)?;
+        validate::request_header(&name, &value)?;
+        validate::edits_size(self.edits.size(), name.len() + value.len())?;
         self.edits.put_header(name, Some(value));
         Ok(())
     }
@@ -224,6 +226,7 @@ impl RequestSubject {
 
     pub(crate) fn set_arg(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), Error> {
         validate::arg_name(&name)?;
+        validate::edits_size(self.edits.size(), name.len() + value.len())?;
         self.edits.put_arg(name, vec![value]);
         Ok(())
     }
@@ -243,6 +246,7 @@ impl RequestSubject {
                 String::from_utf8_lossy(&name)
             )));
         }
+        validate::edits_size(self.edits.size(), name.len() + value.len())?;
         values.push(value);
         self.edits.put_arg(name, values);
         Ok(())
@@ -263,6 +267,7 @@ impl RequestSubject {
 
     pub(crate) fn set_body(&mut self, body: Vec<u8>) -> Result<(), Error> {
         validate::body(&body)?;
+        validate::edits_size(self.edits.size(), body.len())?;
         self.edits.body = Some(body);
         Ok(())
     }
@@ -275,6 +280,7 @@ impl RequestSubject {
     ) -> Result<(), Error> {
         validate::response_header_on_request(&name)?;
         validate::header_value(&name, &value)?;
+        validate::edits_size(self.edits.size(), name.len() + value.len())?;
         match keep {
             Keep::Nothing => self.edits.set_response_header(name, value),
             Keep::Earlier => self.edits.response_headers.push((name, value)),

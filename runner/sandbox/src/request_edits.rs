@@ -48,6 +48,30 @@ impl RequestEdits {
         self.put_arg(name, Vec::new());
     }
 
+    /// Bytes of everything in it, each entry with some more for itself.
+    pub(crate) fn size(&self) -> usize {
+        const ENTRY: usize = 16;
+        let value = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        let headers = self
+            .headers
+            .iter()
+            .map(|edit| ENTRY + edit.name.len() + value(&edit.value));
+        let args = self.args.iter().map(|edit| {
+            let values = edit
+                .values
+                .iter()
+                .map(|value| ENTRY + edit.name.len() + value.len());
+            ENTRY + values.sum::<usize>()
+        });
+        let response_headers = self
+            .response_headers
+            .iter()
+            .map(|(name, value)| ENTRY + name.len() + value.len());
+        value(&self.path)
+            + value(&self.body)
+            + headers.chain(args).chain(response_headers).sum::<usize>()
+    }
+
     pub(crate) fn header(&self, name: &[u8]) -> Option<&HeaderEdit> {
         self.headers
             .iter()

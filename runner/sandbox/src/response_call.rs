@@ -90,12 +90,14 @@ impl ResponseSubject {
 
     pub(crate) fn set_header(&mut self, name: &str, value: Vec<u8>) -> Result<(), Error> {
         validate::response_header(name, &value)?;
+        validate::edits_size(self.edits.size(), name.len() + value.len())?;
         self.edits.set_header(&*self.source, name, value);
         Ok(())
     }
 
     pub(crate) fn add_header(&mut self, name: &str, value: Vec<u8>) -> Result<(), Error> {
         validate::response_header(name, &value)?;
+        validate::edits_size(self.edits.size(), name.len() + value.len())?;
         self.edits.add_header(&*self.source, name, value);
         Ok(())
     }
@@ -110,6 +112,7 @@ impl ResponseSubject {
 
     pub(crate) fn set_body(&mut self, body: Vec<u8>) -> Result<(), Error> {
         validate::body(&body)?;
+        validate::edits_size(self.edits.size(), body.len())?;
         self.edits.set_body(&*self.source, body);
         Ok(())
     }

@@ -14,7 +14,15 @@ pub struct ResponseEdits {
 }
 
 /// Headers that describe the body that was: they go with it.
-const OF_THE_BODY: [&[u8]; 2] = [b"content-length", b"content-encoding"];
+const OF_THE_BODY: [&[u8]; 7] = [
+    b"content-length",
+    b"content-encoding",
+    b"content-range",
+    b"content-md5",
+    b"content-digest",
+    b"repr-digest",
+    b"digest",
+];
 
 impl ResponseEdits {
     /// The list to change: a copy of the received one, made at the first
@@ -26,6 +34,14 @@ impl ResponseEdits {
                 .map(|(name, value)| (name.to_vec(), value.to_vec()))
                 .collect()
         })
+    }
+
+    /// Bytes of everything in it, each header with some more for itself.
+    pub(crate) fn size(&self) -> usize {
+        const HEADER: usize = 16;
+        let headers = self.headers.iter().flatten();
+        let headers = headers.map(|(name, value)| HEADER + name.len() + value.len());
+        self.body.as_ref().map_or(0, Vec::len) + headers.sum::<usize>()
     }
 
     /// Puts one value where the first of the name stood.

@@ -26,10 +26,23 @@ pub(crate) fn header_value(name: &str, value: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// A header of the client's request as the upstream may see it. The gateway
-/// takes `host` without a value as "no upstream host" (`init.lua`).
+/// A header of the request as the upstream sees it. An empty `host` would be
+/// none: nginx does not send empty headers.
+pub(crate) fn request_header(name: &str, value: &[u8]) -> Result<(), Error> {
+    header_name(name)?;
+    header_value(name, value)?;
+    of_no_connection(name)?;
+    if name.eq_ignore_ascii_case("host") && value.is_empty() {
+        return Err(Error::Invalid("the host header cannot be empty".into()));
+    }
+    Ok(())
+}
+
+/// The gateway takes `host` without a value as "no upstream host"
+/// (`init.lua`).
 pub(crate) fn removable_header(name: &str) -> Result<(), Error> {
     header_name(name)?;
+    of_no_connection(name)?;
     if name.eq_ignore_ascii_case("host") {
         return Err(Error::Invalid(
             "the host header cannot be removed; set it to another value instead".into(),
@@ -67,30 +80,49 @@ pub(crate) fn response_header_on_request(name: &str) -> Result<(), Error> {
     }
 }
 
-/// Headers that belong to a connection, or to a length that the gateway counts
-/// itself: one that contradicts the body would break the client's connection
-/// (RFC 9110 section 7.6.1, RFC 9112 section 6.3).
-const OF_THE_CONNECTION: [&str; 7] = [
+/// Headers that say where a message ends or belong to one connection. The
+/// gateway writes them itself: another length than the body's would let what
+/// follows pass for a message of its own (RFC 9112 section 11.2).
+const OF_THE_CONNECTION: [&str; 8] = [
     "connection",
     "content-length",
     "keep-alive",
     "proxy-connection",
     "te",
+    "trailer",
     "transfer-encoding",
     "upgrade",
 ];
 
-/// A header of the response to the client.
-pub(crate) fn response_header(name: &str, value: &[u8]) -> Result<(), Error> {
-    header_name(name)?;
-    header_value(name, value)?;
+fn of_no_connection(name: &str) -> Result<(), Error> {
     match OF_THE_CONNECTION
         .iter()
         .find(|of| of.eq_ignore_ascii_case(name))
     {
         None => Ok(()),
         Some(of) => Err(Error::Invalid(format!(
-            "{of} is the gateway's own business; it cannot be set"
+            "{of} is the gateway's own business; it cannot be changed"
+        ))),
+    }
+}
+
+/// A header of the response to the client.
+pub(crate) fn response_header(name: &str, value: &[u8]) -> Result<(), Error> {
+    header_name(name)?;
+    header_value(name, value)?;
+    of_no_connection(name)
+}
+
+/// What all edits of a call may take: more could not be sent in any case (a
+/// frame carries 16,777,215 bytes).
+const EDITS_LIMIT: usize = 16_777_215;
+
+/// Whether `more` bytes may be added to edits of `size` bytes.
+pub(crate) fn edits_size(size: usize, more: usize) -> Result<(), Error> {
+    match size.saturating_add(more) > EDITS_LIMIT {
+        false => Ok(()),
+        true => Err(Error::Limit(format!(
+            "the edits of one call may take {EDITS_LIMIT} bytes together"
         ))),
     }
 }
@@ -146,6 +178,22 @@ mod tests {
         for bad in ["", "a b", "a:b", "a\r\nb", "\u{e4}", "a\0"] {
             assert!(header_name(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn where_a_message_ends_should_be_nobodys_business_but_the_gateways() {
+        for name in [
+            "Content-Length",
+            "transfer-encoding",
+            "Connection",
+            "Upgrade",
+        ] {
+            assert!(request_header(name, b"1").is_err(), "{name}");
+            assert!(response_header(name, b"1").is_err(), "{name}");
+            assert!(removable_header(name).is_err(), "{name}");
+        }
+        assert!(request_header("host", b"").is_err());
+        assert!(request_header("x", b"").is_ok());
     }
 
     #[test]

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use sandbox::{GatewayError, Question, RequestCall};
+use sandbox::{Question, RequestCall};
+
+use crate::error_reply::CallError;
 
 /// Set by the gateway where it rewrote the target before it called us.
 const UPSTREAM_URI: &[u8] = b"upstream_uri";
@@ -11,8 +13,9 @@ const UPSTREAM_URI: &[u8] = b"upstream_uri";
 /// Adds to the edits what is needed for them to arrive.
 ///
 /// # Errors
-/// [`GatewayError`] where the gateway had to be asked.
-pub async fn complete(call: &mut RequestCall, time: Duration) -> Result<(), GatewayError> {
+/// [`CallError`] where the gateway had to be asked, or where the edits cannot
+/// be expressed.
+pub async fn complete(call: &mut RequestCall, time: Duration) -> Result<(), CallError> {
     match (call.edits().path.is_some(), call.edits().args.is_empty()) {
         (false, false) => send_the_path_too(call, time).await,
         (true, true) => {
@@ -24,13 +27,22 @@ pub async fn complete(call: &mut RequestCall, time: Duration) -> Result<(), Gate
 }
 
 /// After proxy-rewrite the old query is part of `upstream_uri`, and a change
-/// of the arguments alone is lost; with a path it is built anew from both.
-async fn send_the_path_too(call: &mut RequestCall, time: Duration) -> Result<(), GatewayError> {
+/// of the arguments alone is lost; with a path it is built anew from both. The
+/// gateway encodes that path again, and an encoded slash in it would come out
+/// as a plain one: another path, so the call fails instead.
+async fn send_the_path_too(call: &mut RequestCall, time: Duration) -> Result<(), CallError> {
     let rewritten = call.ask(Question::Variable(UPSTREAM_URI), time).await?;
-    if rewritten.is_some_and(|uri| !uri.is_empty()) {
-        let path = call.received_path(true).to_vec();
-        call.edits_mut().path = Some(path);
+    if rewritten.is_none_or(|uri| uri.is_empty()) {
+        return Ok(());
     }
+    let slashes = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
+    let slashes_sent = slashes(call.source().path());
+    let path = call.decode_rewritten_path().to_vec();
+    if slashes(&path) != slashes_sent {
+        let path = String::from_utf8_lossy(call.source().path()).into_owned();
+        return Err(CallError::Inexpressible(path));
+    }
+    call.edits_mut().path = Some(path);
     Ok(())
 }
 

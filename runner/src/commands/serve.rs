@@ -2,8 +2,9 @@
 //! until a signal. The socket comes first: the gateway may call at once, and a
 //! call waits for its module.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -16,7 +17,7 @@ use crate::config::{self, Config, ProcessEnvironment};
 use crate::dispatcher::Dispatcher;
 use crate::listener::Listener;
 use crate::plugin_catalog::PluginCatalog;
-use crate::socket_owner::Ownership;
+use crate::socket_owner::{Owner, Ownership};
 use crate::tenant::Tenant;
 use crate::{server, telemetry};
 
@@ -85,13 +86,35 @@ fn listen(config: &Config) -> Result<Listener> {
     let (path, mode) = (listener.path().display(), config.socket_mode);
     tracing::info!("listening on unix:{path}; may connect: {ownership} (mode {mode:04o})");
     if ownership.workers_unknown && mode & 0o006 == 0 {
-        tracing::warn!(
-            "the gateway's workers were not found among the neighbours of this process; if they \
-             do not run as root they cannot connect: set socket.owner to their user"
-        );
+        tokio::spawn(give_to_workers(listener.path().to_owned()));
     }
     Ok(listener)
 }
+
+/// The gateway may start the runner before its workers have become another
+/// user.
+async fn give_to_workers(path: PathBuf) {
+    for _ in 0..WORKER_SEARCHES {
+        tokio::time::sleep(WORKER_SEARCH_PAUSE).await;
+        let ownership = Ownership::settle(&Owner::Auto, None);
+        if !ownership.workers_unknown {
+            match ownership.apply(&path) {
+                Ok(()) => tracing::info!("may connect: {ownership}"),
+                Err(error) => tracing::error!("the socket cannot be given to its user: {error}"),
+            }
+            return;
+        }
+    }
+    tracing::warn!(
+        "the gateway's workers were not found among the neighbours of this process; if they do \
+         not run as root they cannot connect: set socket.owner to their user"
+    );
+}
+
+/// Together three seconds, about the time the gateway waits for a runner that
+/// died.
+const WORKER_SEARCHES: u32 = 15;
+const WORKER_SEARCH_PAUSE: Duration = Duration::from_millis(200);
 
 fn start_engine(config: &Config) -> Result<Arc<Engine>> {
     let settings = EngineSettings {

@@ -85,7 +85,7 @@ pub(crate) fn set_header(name: &str, value: &str) -> Result<(), Error> {
 
 pub(crate) fn set_header_bytes(name: &str, value: &[u8]) -> Result<(), Error> {
     within("set-header", |call| {
-        rules::header("set-header", name, value)?;
+        rules::request_header("set-header", name, value)?;
         headers::set(&mut call.request.headers, name, value);
         call.note("set-header", &[name.as_bytes(), value]);
         Ok(())
@@ -98,7 +98,7 @@ pub(crate) fn add_header(name: &str, value: &str) -> Result<(), Error> {
 
 pub(crate) fn add_header_bytes(name: &str, value: &[u8]) -> Result<(), Error> {
     within("add-header", |call| {
-        rules::header("add-header", name, value)?;
+        rules::request_header("add-header", name, value)?;
         let exists = headers::first(&call.request.headers, name).is_some();
         rules::new_header("add-header", exists)?;
         headers::add(&mut call.request.headers, name.as_bytes(), value);

@@ -112,8 +112,9 @@ pub(crate) fn set_body(body: &[u8]) -> Result<(), Error> {
     within("set-body", |call| {
         rules::body("set-body", body)?;
         // They described the body that was.
-        headers::remove(&mut call.response.headers, "content-length");
-        headers::remove(&mut call.response.headers, "content-encoding");
+        for name in rules::OF_THE_BODY {
+            headers::remove(&mut call.response.headers, name);
+        }
         call.response.body = Some(body.to_vec());
         call.body_error = None;
         call.note("set-body", &[body]);

@@ -41,3 +41,19 @@ fn first(visit_all: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<Vec<u8>> {
     });
     found
 }
+
+/// A body that its Content-Length says the gateway cannot hand over is not asked
+/// for: the gateway would close the connection, and with it what the filters
+/// were there to do would be lost.
+fn can_be_had(content_length: Option<&[u8]>) -> Result<(), types::Error> {
+    /// What a frame carries, less the message around the body.
+    const LARGEST: u64 = 16_777_215 - 64;
+    let length: Option<u64> =
+        content_length.and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok());
+    match length {
+        Some(length) if length > LARGEST => Err(types::Error::Limit(format!(
+            "the body has {length} bytes; the gateway can hand over {LARGEST}"
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{first, text};
+use super::{can_be_had, first, text};
 use crate::Question;
 use crate::bindings::apisix::filter::request::Host;
 use crate::bindings::apisix::filter::types::{
@@ -240,6 +240,8 @@ impl Host for CallState {
         if let Some(body) = &self.request("request.body")?.edits.body {
             return Ok(Some(body.clone()));
         }
+        let length = first_header(self.request("request.body")?, "content-length");
+        can_be_had(length.as_deref())?;
         let answer = self.ask_one(Question::RequestBody).await?;
         Ok(answer.map(|body| body.to_vec()))
     }

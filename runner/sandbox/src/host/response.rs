@@ -1,7 +1,7 @@
 //! `apisix:filter/response`: the response of the current call. Each function
 //! finds the call, then leaves the rules to `ResponseSubject`.
 
-use super::text;
+use super::{can_be_had, text};
 use crate::Question;
 use crate::bindings::apisix::filter::response::Host;
 use crate::bindings::apisix::filter::types::{Error, HeaderEntry, HeaderEntryBytes};
@@ -91,6 +91,12 @@ impl Host for CallState {
         if let Some(body) = &self.response("response.body")?.edits.body {
             return Ok(Some(body.clone()));
         }
+        let response = self.response("response.body")?;
+        let length = response
+            .source()
+            .headers()
+            .find(|(name, _)| name.eq_ignore_ascii_case(b"content-length"));
+        can_be_had(length.map(|(_, value)| value))?;
         let answer = self.ask_one(Question::ResponseBody).await?;
         Ok(answer.map(|body| body.to_vec()))
     }

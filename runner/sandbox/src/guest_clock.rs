@@ -1,0 +1,183 @@
+//! How long a guest has been computing, and how long it has taken. Two
+//! different times: on a busy machine a guest waits for a processor, in a host
+//! function it may sleep, and for the gateway's answer it has to wait. Only
+//! what it computes itself counts as computing.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often a computing guest is looked at.
+pub(crate) const TICK: Duration = Duration::from_millis(5);
+
+/// The most that one look may charge: the rest of the time since the last one
+/// another process had the processor.
+const MOST_PER_LOOK_US: u64 = 2 * TICK.as_micros() as u64;
+
+/// Says that the guest does not wait for the gateway.
+const NOT_WAITING: u64 = u64::MAX;
+
+/// Shared by the store, whose epoch callback looks at it, and whoever polls the
+/// guest from outside. All times are microseconds since it was started.
+#[derive(Debug)]
+pub(crate) struct GuestClock {
+    started: Instant,
+    compute_limit: Duration,
+    wall_limit: Duration,
+    computed: AtomicU64,
+    /// When the guest was last looked at or let run.
+    looked: AtomicU64,
+    waited: AtomicU64,
+    waiting_since: AtomicU64,
+}
+
+/// The guest did not come back in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stalled(pub(crate) Duration);
+
+impl GuestClock {
+    /// `idle` is how much longer than its computing time the guest may take.
+    pub(crate) fn start(compute_limit: Duration, idle: Duration) -> Arc<Self> {
+        Arc::new(GuestClock {
+            started: Instant::now(),
+            compute_limit,
+            wall_limit: compute_limit + idle,
+            computed: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
+            waiting_since: AtomicU64::new(NOT_WAITING),
+        })
+    }
+
+    pub(crate) fn compute_limit(&self) -> Duration {
+        self.compute_limit
+    }
+
+    /// Charges what the guest computed since the last look. False when it has
+    /// used up its time.
+    pub(crate) fn charge(&self) -> bool {
+        let now = self.now();
+        let since = now.saturating_sub(self.looked.swap(now, Ordering::Relaxed));
+        let charged = since.min(MOST_PER_LOOK_US);
+        let before = self.computed.fetch_add(charged, Ordering::Relaxed);
+        Duration::from_micros(before + charged) < self.compute_limit
+    }
+
+    /// From here on the guest waits for the gateway.
+    pub(crate) fn begin_wait(&self) {
+        self.waiting_since.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// It does not any more.
+    pub(crate) fn end_wait(&self) {
+        self.waited
+            .fetch_add(self.present_wait(), Ordering::Relaxed);
+        self.waiting_since.store(NOT_WAITING, Ordering::Relaxed);
+    }
+
+    /// Lets a guest run, as long as it may take. The epoch ends one that
+    /// computes for too long; this ends one that sleeps.
+    pub(crate) async fn run<F: Future>(&self, guest: F) -> Result<F::Output, Stalled> {
+        let mut guest = std::pin::pin!(guest);
+        let mut watched = std::pin::pin!(std::future::poll_fn(|context| {
+            self.looked.store(self.now(), Ordering::Relaxed);
+            let poll = guest.as_mut().poll(context);
+            if poll.is_pending() {
+                self.charge();
+            }
+            poll
+        }));
+        loop {
+            // While it waits for the gateway there is nothing to look at soon.
+            let left = self.left().max(TICK);
+            if let Ok(done) = tokio::time::timeout(left, &mut watched).await {
+                return Ok(done);
+            }
+            if self.left().is_zero() {
+                return Err(Stalled(self.wall_limit));
+            }
+        }
+    }
+
+    /// What is left on the wall. While the guest waits for the gateway it does
+    /// not get less.
+    fn left(&self) -> Duration {
+        let waited = self.waited.load(Ordering::Relaxed) + self.present_wait();
+        let taken = Duration::from_micros(self.now().saturating_sub(waited));
+        self.wall_limit.saturating_sub(taken)
+    }
+
+    fn present_wait(&self) -> u64 {
+        match self.waiting_since.load(Ordering::Relaxed) {
+            NOT_WAITING => 0,
+            since => self.now().saturating_sub(since),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(NOT_WAITING - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Poll;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn a_guest_that_sleeps_should_be_stopped_by_the_wall() {
+        let clock = GuestClock::start(20 * MS, 30 * MS);
+        let outcome = clock.run(tokio::time::sleep(Duration::from_secs(60))).await;
+        assert_eq!(outcome, Err(Stalled(50 * MS)));
+    }
+
+    #[tokio::test]
+    async fn waiting_for_the_gateway_should_count_for_nothing() {
+        let clock = GuestClock::start(20 * MS, 30 * MS);
+        let waits = async {
+            for _ in 0..4 {
+                clock.begin_wait();
+                tokio::time::sleep(40 * MS).await;
+                clock.end_wait();
+            }
+        };
+        assert_eq!(clock.run(waits).await, Ok(()));
+        assert!(clock.charge(), "hardly anything was computed");
+    }
+
+    #[tokio::test]
+    async fn only_the_guests_own_computing_should_be_charged() {
+        let clock = GuestClock::start(40 * MS, Duration::from_secs(60));
+        let naps = async {
+            for _ in 0..10 {
+                tokio::time::sleep(8 * MS).await;
+            }
+        };
+        assert_eq!(clock.run(naps).await, Ok(()));
+        assert!(clock.charge(), "naps are no work");
+        let work = async {
+            for _ in 0..20 {
+                std::thread::sleep(4 * MS);
+                yield_once().await;
+            }
+        };
+        assert_eq!(clock.run(work).await, Ok(()));
+        assert!(!clock.charge(), "80 ms of work");
+    }
+
+    /// A future that gives the thread away once.
+    async fn yield_once() {
+        let mut yielded = false;
+        std::future::poll_fn(|context| match std::mem::replace(&mut yielded, true) {
+            true => Poll::Ready(()),
+            false => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
