@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use protocol::FrameBuilder;
 use protocol::gateway_side::{HttpReqCall, HttpRespCall, Reply};
 
+use harness::wire_client::NoReply;
 use harness::{
     HttpOutcome, HttpRequest, RouteConf, RunnerProcess, Signal, TestGateway, WireClient, modules,
 };
@@ -85,6 +86,31 @@ fn a_call_in_flight_should_be_answered_before_the_end() {
         "{:?}",
         started.elapsed()
     );
+}
+
+/// A gateway that uses a kept connection at the moment of a reload would take a
+/// closed one for a failure.
+#[test]
+fn a_call_on_an_idle_connection_should_be_served_after_the_signal() {
+    let mut runner = runner();
+    let mut client = WireClient::connect(runner.socket()).expect("connection");
+    let conf_token = client.prepare(&[("stop", "")]).expect("token");
+    runner.signal(Signal::TERM).expect("sent");
+    assert!(runner.prints("SIGTERM", SOON));
+    let mut builder = FrameBuilder::new();
+    let call = HttpReqCall {
+        path: b"/",
+        conf_token,
+        ..HttpReqCall::default()
+    };
+    let reply = client.exchange(call.encode(&mut builder).expect("frame"));
+    assert!(matches!(reply, Ok(Reply::HttpReqCall { .. })), "{reply:?}");
+    assert_eq!(
+        client.receive(),
+        Err(NoReply::Closed),
+        "and is closed behind its reply"
+    );
+    assert!(runner.wait(SOON).expect("it ends").success());
 }
 
 #[test]

@@ -14,6 +14,11 @@ use crate::gateway_link::{GatewayLink, ReadError};
 use crate::listener::Listener;
 use crate::tenant::Tenant;
 
+/// An idle connection is kept open for so long after the runner was told to
+/// stop: the gateway may be about to use it, and would take a closed one for a
+/// failure. It gets a reply first, and then sees the end.
+const LINGER: Duration = Duration::from_millis(450);
+
 /// Calls in flight may take this long to end after the runner was told to
 /// stop; then they are cut short with a reply. The gateway kills the runner 1 s
 /// after it asked it to end.
@@ -98,13 +103,13 @@ struct Connection {
 impl Connection {
     /// Answers one frame after the other. A client that stops reading or
     /// writing holds up nobody but itself.
-    async fn serve(mut self) {
+    async fn serve(self) {
         let tenant = Tenant::sole();
         let mut builders = ReplyBuilders::default();
         loop {
             let frame = tokio::select! {
                 frame = self.link.read_frame() => frame,
-                _ = self.closed.wait_for(|closed| *closed) => return,
+                () = lingered(self.closed.clone()) => return,
             };
             let frame = match frame {
                 Ok(Some(frame)) => frame,
@@ -124,6 +129,9 @@ impl Connection {
                 return log_lost(&error);
             }
             builders.trim();
+            if *self.closed.borrow() {
+                return;
+            }
             if self.link.is_confused() {
                 tracing::warn!("a connection is closed: the gateway did not answer as it should");
                 return;
@@ -144,10 +152,16 @@ impl Connection {
     }
 }
 
+/// Done when the gateway will hardly use an idle connection any more.
+async fn lingered(mut closed: watch::Receiver<bool>) {
+    // The other end lives as long as the server.
+    let _ = closed.wait_for(|closed| *closed).await;
+    tokio::time::sleep(LINGER).await;
+}
+
 /// Done when a call may not take any longer.
 async fn cut_short(link: &GatewayLink, mut closed: watch::Receiver<bool>) -> CallError {
     let stopping = async {
-        // The other end lives as long as the server.
         let _ = closed.wait_for(|closed| *closed).await;
         tokio::time::sleep(GRACE).await;
     };
