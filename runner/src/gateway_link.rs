@@ -102,6 +102,7 @@ impl GatewayLink {
             if let Some(frame) = frame::decode(&mut inbox)? {
                 self.last_frame
                     .store(frame.payload.len(), Ordering::Relaxed);
+                self.note_word();
                 return Ok(Some(frame));
             }
             let room = frame::next_read(&inbox);
@@ -257,5 +258,47 @@ impl Gateway for GatewayLink {
         questions: &'a [Question<'a>],
     ) -> Pin<Box<dyn Future<Output = Result<Vec<Answer>, GatewayError>> + Send + 'a>> {
         Box::pin(self.exchange(questions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn silence_should_begin_with_the_last_frame_and_not_with_the_connection() {
+        let (ours, gateways) = UnixStream::pair().expect("sockets");
+        let (link, gateway) = (GatewayLink::new(ours), GatewayLink::new(gateways));
+        tokio::time::sleep(120 * MS).await;
+        gateway.write(&[2, 0, 0, 1, 0]).await.expect("sent");
+        link.read_frame().await.expect("readable").expect("a frame");
+        assert!(
+            tokio::time::timeout(50 * MS, link.silence(100 * MS))
+                .await
+                .is_err(),
+            "too early"
+        );
+        assert!(
+            tokio::time::timeout(5000 * MS, link.silence(100 * MS))
+                .await
+                .is_ok(),
+            "in the end"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_connection_should_not_keep_the_memory_of_a_large_frame() {
+        let (ours, gateways) = UnixStream::pair().expect("sockets");
+        let (link, gateway) = (GatewayLink::new(ours), GatewayLink::new(gateways));
+        let large = [&[2, 0x10, 0, 0][..], &vec![0; 1 << 20]].concat();
+        let (written, read) = tokio::join!(gateway.write(&large), link.read_frame());
+        written.expect("written");
+        drop(read.expect("readable"));
+        let waiting = tokio::time::timeout(20 * MS, link.read_frame()).await;
+        assert!(waiting.is_err(), "nothing more comes");
+        let kept = link.inbox.lock().await.capacity();
+        assert!(kept <= KEPT, "{kept} bytes are kept");
     }
 }
