@@ -290,14 +290,24 @@ fn what_is_no_file_should_be_in_nobodys_way() {
     ));
 }
 
+/// Were a thread held by a looping guest, the client would lose its patience
+/// long before the guests their time.
 #[test]
 fn a_looping_configure_should_not_hold_up_other_configurations() {
     let guest = Guest::request_filter("", "(loop br 0) unreachable", PASS);
     let folder = folder_with("looper.wasm", &guest.build());
-    let runner = modules::runner(RUNNER, folder.path());
+    let config = folder.path().join("config.yaml");
+    std::fs::write(&config, "limits:\n  configure_ms: 50000\n").expect("file");
+    let args = [
+        Path::new("serve"),
+        Path::new("--modules"),
+        folder.path(),
+        Path::new("--config"),
+        &config,
+    ];
+    let runner = RunnerProcess::start(Path::new(RUNNER), args, &[]).expect("starts");
     call(&runner, "stop");
     let mut client = WireClient::connect(runner.socket()).expect("connection");
-    let started = Instant::now();
     for n in 0..8 {
         client
             .prepare(&[("looper", &n.to_string())])
@@ -307,12 +317,6 @@ fn a_looping_configure_should_not_hold_up_other_configurations() {
         let mut other = WireClient::connect(runner.socket()).expect("connection");
         other.prepare(&[("stop", &n.to_string())]).expect("token");
     }
-    // Eight of them would have taken four seconds on two cores.
-    assert!(
-        started.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        started.elapsed()
-    );
 }
 
 #[test]

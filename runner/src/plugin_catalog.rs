@@ -225,8 +225,8 @@ async fn check(loading: &Loading, text: Bytes) -> Result<Filter, Unavailable> {
     }
 }
 
-/// `route` as `shown` gives it. Said once per configuration, when it is prepared; each call that fails says
-/// so again.
+/// `route` as `shown` gives it. Said once per configuration, when it is
+/// prepared; each call that fails says so again.
 fn warn_unavailable(plugin: &str, route: &str, cause: &Unavailable) {
     let plugin = shown(plugin);
     tracing::warn!("plugin {plugin} ({route}): {cause}; every call fails");

@@ -17,15 +17,15 @@ use crate::tenant::Tenant;
 /// An idle connection is kept open for so long after the runner was told to
 /// stop: the gateway may be about to use it, and would take a closed one for a
 /// failure. It gets a reply first, and then sees the end.
-const LINGER: Duration = Duration::from_millis(450);
+const LINGER: Duration = Duration::from_millis(300);
 
 /// Calls in flight may take this long to end after the runner was told to
 /// stop; then they are cut short with a reply. The gateway kills the runner 1 s
 /// after it asked it to end.
-const GRACE: Duration = Duration::from_millis(550);
+const GRACE: Duration = Duration::from_millis(450);
 
 /// And this long until their replies are written.
-const DRAIN: Duration = Duration::from_millis(700);
+const DRAIN: Duration = Duration::from_millis(600);
 
 /// A call that has not exchanged a frame with the gateway for so long is cut
 /// short, before the gateway gives up on it after 60 s (`init.lua`).
