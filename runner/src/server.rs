@@ -106,17 +106,20 @@ impl Connection {
     async fn serve(self) {
         let tenant = Tenant::sole();
         let mut builders = ReplyBuilders::default();
+        let mut stopping = self.closed.clone();
+        let mut lingered = std::pin::pin!(lingered(self.closed.clone()));
         loop {
             let frame = tokio::select! {
                 frame = self.link.read_frame() => frame,
-                () = lingered(self.closed.clone()) => return,
+                () = &mut lingered => return,
             };
             let frame = match frame {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return,
                 Err(error) => return self.refuse(&error, &mut builders).await,
             };
-            let cut = cut_short(&self.link, self.closed.clone());
+            // Only looked at where the call does not end at once.
+            let cut = cut_short(&self.link, &mut stopping);
             let reply = self
                 .dispatcher
                 .dispatch(&tenant, frame, &self.link, &mut builders, cut)
@@ -160,7 +163,7 @@ async fn lingered(mut closed: watch::Receiver<bool>) {
 }
 
 /// Done when a call may not take any longer.
-async fn cut_short(link: &GatewayLink, mut closed: watch::Receiver<bool>) -> CallError {
+async fn cut_short(link: &GatewayLink, closed: &mut watch::Receiver<bool>) -> CallError {
     let stopping = async {
         let _ = closed.wait_for(|closed| *closed).await;
         tokio::time::sleep(GRACE).await;
