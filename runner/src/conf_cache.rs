@@ -76,6 +76,7 @@ struct Prepared {
 struct Index {
     tokens: HashMap<(Tenant, Configuration), u32>,
     size: usize,
+    /// Because memory was short; the log tells.
     dropped: u64,
     swept: u64,
 }
@@ -116,14 +117,6 @@ impl ConfCache {
     /// The chain behind a token.
     pub fn chain(&self, tenant: &Tenant, token: u32) -> Option<Arc<FilterChain>> {
         self.chain_at(self.now(), tenant, token)
-    }
-
-    /// How many configurations were dropped because memory was short.
-    pub fn dropped(&self) -> u64 {
-        self.index
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .dropped
     }
 
     fn now(&self) -> u64 {
@@ -317,6 +310,10 @@ mod tests {
         cache.token_at(now, &Tenant::sole(), configuration(text), "r")
     }
 
+    fn dropped(cache: &ConfCache) -> u64 {
+        cache.index.lock().expect("not poisoned").dropped
+    }
+
     fn lives(cache: &ConfCache, now: u64, token: u32) -> bool {
         cache.chain_at(now, &Tenant::sole(), token).is_some()
     }
@@ -341,7 +338,7 @@ mod tests {
         prepare(&cache, LIFETIME + 1, "c");
         assert!(!lives(&cache, LIFETIME + 1, unused));
         assert!(lives(&cache, LIFETIME + 1, used));
-        assert_eq!(cache.dropped(), 0, "it was time, not memory");
+        assert_eq!(dropped(&cache), 0, "it was time, not memory");
         assert_ne!(
             prepare(&cache, LIFETIME + 2, "b"),
             unused,
@@ -364,7 +361,7 @@ mod tests {
             assert_eq!(found, expected, "{index}");
         }
         assert!(lives(&cache, 101, newest));
-        assert_eq!(cache.dropped(), 3);
+        assert_eq!(dropped(&cache), 3);
         let index = cache.index.lock().expect("not poisoned");
         assert_eq!((index.tokens.len(), index.size), (14, 14 * one));
     }

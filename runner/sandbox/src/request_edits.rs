@@ -37,12 +37,6 @@ pub struct RequestEdits {
 }
 
 impl RequestEdits {
-    /// Whether nothing was changed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == RequestEdits::default()
-    }
-
     /// Removes an argument, whether it is there or not.
     pub fn remove_arg(&mut self, name: Vec<u8>) {
         self.put_arg(name, Vec::new());
