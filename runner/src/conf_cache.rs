@@ -180,6 +180,11 @@ impl ConfCache {
         if !short && now < index.swept + SWEEP_INTERVAL {
             return;
         }
+        // The search takes time, and the gateway waits: where everything is in
+        // use, once a second is enough.
+        if short && now == index.swept && index.size + size <= 2 * self.limits.memory {
+            return;
+        }
         index.swept = now;
         let oldest_allowed = now.saturating_sub(self.limits.lifetime.as_secs());
         self.drop_unused_since(index, oldest_allowed);
