@@ -2,7 +2,7 @@
 //! exactly one reply. A panic below ends the call, not the connection.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,9 +81,7 @@ impl Dispatcher {
             }
             error = cut => Err(error),
         };
-        let encoded = outcome.and_then(|outcome| {
-            to_wire::encode(&mut builders.result, &outcome).map_err(CallError::Unsendable)
-        });
+        let encoded = outcome.and_then(|outcome| encode(&mut builders.result, &outcome));
         match encoded {
             Ok(frame) => frame,
             Err(error) => error_reply::reply(&mut builders.error, &error, phase, id),
@@ -113,6 +111,18 @@ async fn handle(
         Some(RpcType::Error | RpcType::ExtraInfo) | None => {
             Err(CallError::UnexpectedType(frame.rpc_type))
         }
+    }
+}
+
+fn encode<'b>(builder: &'b mut FrameBuilder, outcome: &Outcome) -> Result<&'b [u8], CallError> {
+    let encoding = AssertUnwindSafe(move || {
+        // Moved in, so that what it borrows can come out.
+        let builder = builder;
+        to_wire::encode(builder, outcome)
+    });
+    match catch_unwind(encoding) {
+        Ok(encoded) => encoded.map_err(CallError::Unsendable),
+        Err(panic) => Err(CallError::Panic(panic_text(&*panic))),
     }
 }
 

@@ -116,21 +116,23 @@ impl PluginCatalog {
     /// Names longer than any plugin's are not compared: that takes time, and
     /// the gateway waits.
     fn suggest(&self, tenant: &Tenant, name: &str) -> String {
-        let name = if name.len() > NAME_LIMIT { "" } else { name };
+        let compared = if name.len() > NAME_LIMIT { "" } else { name };
         let known = self
             .plugins
             .keys()
             .filter(|(of, _)| of == tenant)
             .map(|(_, name)| name);
         let nearest = known
-            .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
+            .map(|known| {
+                (
+                    strsim::normalized_damerau_levenshtein(compared, known),
+                    known,
+                )
+            })
             .max_by(|a, b| a.0.total_cmp(&b.0));
         match nearest {
             Some((likeness, known)) if likeness >= 0.5 => format!("did you mean {known}?"),
-            _ => format!(
-                "the modules folder would need a {}.wasm",
-                name.escape_debug()
-            ),
+            _ => format!("the modules folder would need a {}.wasm", shown(name)),
         }
     }
 }

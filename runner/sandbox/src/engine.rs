@@ -22,12 +22,6 @@ pub struct EngineSettings {
     pub instances: u32,
 }
 
-impl Default for EngineSettings {
-    fn default() -> Self {
-        EngineSettings { instances: 1000 }
-    }
-}
-
 /// Where instances come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allocation {

@@ -6,6 +6,11 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+/// The variable that tells which form of a path the gateway sent: set, and not
+/// empty, where it rewrote the target before the call, and then the path is
+/// percent-encoded (`apisix/plugins/ext-plugin/init.lua`).
+pub const UPSTREAM_URI: Question<'static> = Question::Variable(b"upstream_uri");
+
 /// One question about the call in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question<'a> {

@@ -41,7 +41,7 @@ pub use call::Call;
 pub use engine::{Allocation, Engine, EngineSettings};
 pub use error::{LoadError, SandboxError};
 pub use filter::Filter;
-pub use gateway::{Answer, Gateway, GatewayError, Question};
+pub use gateway::{Answer, Gateway, GatewayError, Question, UPSTREAM_URI};
 pub use limits::Limits;
 pub use plugin::Plugin;
 pub use request_call::{

@@ -25,19 +25,6 @@ pub struct Limits {
     pub questions: u32,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            memory: 64 << 20,
-            handler_time: Duration::from_millis(50),
-            configure_time: Duration::from_millis(1000),
-            idle_time: Duration::from_secs(1),
-            gateway_time: Duration::from_secs(55),
-            questions: 64,
-        }
-    }
-}
-
 /// Elements over all tables of one instance. Interpreted languages need about
 /// ten thousand; a slot of the pool holds twenty thousand per table.
 const TABLE_ELEMENTS: usize = 100_000;

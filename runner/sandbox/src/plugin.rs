@@ -48,11 +48,6 @@ impl Plugin {
         Ok(plugin)
     }
 
-    /// The plugin's name in the gateway's configuration.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// A store for one call: limited in memory, interrupted at every tick.
     pub(crate) fn store(&self, identity: &Arc<Identity>, call: OpenCall) -> Store<CallState> {
         let state = CallState::new(Arc::clone(identity), &self.limits, call);

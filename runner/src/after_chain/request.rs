@@ -3,12 +3,9 @@
 
 use std::time::Duration;
 
-use sandbox::{Question, RequestCall};
+use sandbox::{RequestCall, UPSTREAM_URI};
 
 use crate::error_reply::CallError;
-
-/// Set by the gateway where it rewrote the target before it called us.
-const UPSTREAM_URI: &[u8] = b"upstream_uri";
 
 /// Adds to the edits what is needed for them to arrive.
 ///
@@ -31,7 +28,7 @@ pub async fn complete(call: &mut RequestCall, time: Duration) -> Result<(), Call
 /// gateway encodes that path again, and an encoded slash in it would come out
 /// as a plain one: another path, so the call fails instead.
 async fn send_the_path_too(call: &mut RequestCall, time: Duration) -> Result<(), CallError> {
-    let rewritten = call.ask(Question::Variable(UPSTREAM_URI), time).await?;
+    let rewritten = call.ask(UPSTREAM_URI, time).await?;
     if rewritten.is_none_or(|uri| uri.is_empty()) {
         return Ok(());
     }

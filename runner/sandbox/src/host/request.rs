@@ -4,23 +4,19 @@
 use std::net::IpAddr;
 
 use super::{can_be_had, first, text};
-use crate::Question;
 use crate::bindings::apisix::filter::request::Host;
 use crate::bindings::apisix::filter::types::{
     ArgEntry, ArgEntryBytes, Error, HeaderEntry, HeaderEntryBytes,
 };
 use crate::call_state::CallState;
 use crate::request_call::{Keep, RequestSubject};
-
-/// Set by the gateway where it rewrote the path before it called us
-/// (`apisix/plugins/ext-plugin/init.lua`).
-const UPSTREAM_URI: &[u8] = b"upstream_uri";
+use crate::{Question, UPSTREAM_URI};
 
 impl CallState {
     /// The decoded path; asks the gateway at most once per call.
     async fn decoded_path(&mut self, function: &str) -> Result<&[u8], Error> {
         if self.request(function)?.path().is_none() {
-            let answer = self.ask_one(Question::Variable(UPSTREAM_URI)).await?;
+            let answer = self.ask_one(UPSTREAM_URI).await?;
             let encoded = answer.is_some_and(|uri| !uri.is_empty());
             self.request(function)?.settle_path(encoded);
         }
