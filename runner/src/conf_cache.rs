@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::filter_chain::{FilterChain, Link};
@@ -55,6 +56,8 @@ impl From<&Config> for ConfLimits {
 /// Hands out tokens and finds chains by them.
 pub struct ConfCache {
     catalog: Arc<PluginCatalog>,
+    /// Where configurations are checked.
+    background: Handle,
     limits: ConfLimits,
     started: Instant,
     /// Read by every call, by any number at the same time, without a lock.
@@ -94,11 +97,13 @@ const IN_USE: u64 = 10;
 const SWEEP_INTERVAL: u64 = 60;
 
 impl ConfCache {
-    /// A cache without any configuration, over these plugins.
+    /// A cache without any configuration, over these plugins. New ones are
+    /// checked on the runtime `background`.
     #[must_use]
-    pub fn new(catalog: Arc<PluginCatalog>, limits: ConfLimits) -> Self {
+    pub fn new(catalog: Arc<PluginCatalog>, background: Handle, limits: ConfLimits) -> Self {
         ConfCache {
             catalog,
+            background,
             limits,
             started: Instant::now(),
             chains: papaya::HashMap::new(),
@@ -165,9 +170,13 @@ impl ConfCache {
             .iter()
             .map(|conf| Link {
                 plugin: Arc::clone(&conf.name),
-                readiness: self
-                    .catalog
-                    .prepare(tenant, &conf.name, conf.text.clone(), route),
+                readiness: self.catalog.prepare(
+                    &self.background,
+                    tenant,
+                    &conf.name,
+                    conf.text.clone(),
+                    route,
+                ),
             })
             .collect();
         FilterChain::new(links, route, self.limits.prepare_time)
@@ -301,7 +310,15 @@ mod tests {
             lifetime: Duration::from_secs(LIFETIME),
             memory,
         };
-        ConfCache::new(Arc::new(PluginCatalog::default()), limits)
+        // No plugin is ever there to be checked, so nothing has to run on it.
+        let nowhere = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        ConfCache::new(
+            Arc::new(PluginCatalog::default()),
+            nowhere.handle().clone(),
+            limits,
+        )
     }
 
     fn configuration(text: &str) -> Configuration {

@@ -27,6 +27,7 @@
 //! port `sandbox::Gateway`.
 
 pub mod after_chain;
+pub mod background;
 pub mod cli;
 pub mod commands;
 pub mod conf_cache;
@@ -39,6 +40,7 @@ pub mod handlers;
 pub mod listener;
 pub mod plugin_catalog;
 pub mod server;
+pub mod serving_threads;
 pub mod socket_owner;
 pub mod telemetry;
 pub mod tenant;

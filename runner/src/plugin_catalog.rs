@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use sandbox::{Engine, Filter, Limits, Plugin, SandboxError};
+use tokio::runtime::Handle;
 use tokio::sync::SetOnce;
 
 use crate::filter_chain::{Readiness, Unavailable, shown};
@@ -86,6 +87,7 @@ impl PluginCatalog {
     /// for the plugin, then lets the guest check the configuration.
     pub fn prepare(
         &self,
+        background: &Handle,
         tenant: &Tenant,
         name: &Arc<str>,
         text: Bytes,
@@ -101,7 +103,7 @@ impl PluginCatalog {
         };
         let checking = Arc::clone(&module.loading);
         let (ready, name, route) = (Arc::clone(&readiness), Arc::clone(name), shown(route));
-        tokio::spawn(async move {
+        background.spawn(async move {
             let checking = AssertUnwindSafe(check(&checking, text)).catch_unwind();
             let outcome = checking.await.unwrap_or(Err(Unavailable::NotPrepared));
             if let Err(unavailable) = &outcome {

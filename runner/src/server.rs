@@ -1,8 +1,8 @@
 //! Accepts connections and serves each in a task of its own until the gateway
-//! closes it or the runner is told to stop. The only place that spawns tasks
-//! for connections.
+//! closes it or the runner is told to stop.
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::dispatcher::{Dispatcher, ReplyBuilders};
 use crate::error_reply::CallError;
 use crate::gateway_link::{GatewayLink, ReadError};
 use crate::listener::Listener;
+use crate::serving_threads::ServingThreads;
 use crate::tenant::Tenant;
 
 /// An idle connection is kept open for so long after the runner was told to
@@ -39,6 +40,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(
     listener: Listener,
     dispatcher: Arc<Dispatcher>,
+    threads: &ServingThreads,
     stop: impl Future<Output = ()>,
 ) {
     let (closing, closed) = watch::channel(false);
@@ -47,14 +49,13 @@ pub async fn serve(
     loop {
         tokio::select! {
             () = &mut stop => break,
-            accepted = listener.socket().accept() => match accepted {
-                Ok((stream, _)) => {
-                    let connection = Connection {
-                        link: Arc::new(GatewayLink::new(stream)),
-                        dispatcher: Arc::clone(&dispatcher),
-                        closed: closed.clone(),
-                    };
-                    tokio::spawn(connection.serve());
+            accepted = accept(&listener) => match accepted {
+                Ok(stream) => {
+                    let (dispatcher, closed) = (Arc::clone(&dispatcher), closed.clone());
+                    threads.serve(stream, |stream| {
+                        let link = Arc::new(GatewayLink::new(stream));
+                        Connection { link, dispatcher, closed }.serve()
+                    });
                 }
                 Err(error) => {
                     failures.say(&error);
@@ -73,6 +74,12 @@ pub async fn serve(
             DRAIN.as_millis()
         );
     }
+}
+
+/// The next connection, not yet registered with any runtime.
+async fn accept(listener: &Listener) -> io::Result<UnixStream> {
+    let (stream, _) = listener.socket().accept().await?;
+    stream.into_std()
 }
 
 /// Says that connections cannot be accepted, once a second.

@@ -6,12 +6,12 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::call_state::CallState;
 use crate::guest_clock::TICK;
+use crate::slots::{Slots, Taken};
 use crate::{SandboxError, host};
 
 /// What the operator may choose about the engine.
@@ -39,9 +39,7 @@ pub enum Allocation {
 pub struct Engine {
     wasmtime: wasmtime::Engine,
     allocation: Allocation,
-    /// Exhausting the pool is an error in wasmtime; here it is a queue.
-    slots: Semaphore,
-    total_slots: u32,
+    slots: Slots,
     plain: Linker<CallState>,
     with_wasi: Linker<CallState>,
     _ticker: EpochTicker,
@@ -70,8 +68,7 @@ impl Engine {
             _ticker: EpochTicker::start(&wasmtime)?,
             wasmtime,
             allocation,
-            slots: Semaphore::new(slots.max(1) as usize),
-            total_slots: slots.max(1),
+            slots: Slots::new(slots),
             plain,
             with_wasi,
         }))
@@ -95,16 +92,9 @@ impl Engine {
     }
 
     /// Waits for the right to make an instance that takes so many slots.
-    pub(crate) async fn slots(&self, count: u32) -> Result<SemaphorePermit<'_>, SandboxError> {
-        // One that is larger than everything there is gets everything.
-        let count = count.min(self.total_slots);
-        if let Ok(slots) = self.slots.try_acquire_many(count) {
-            return Ok(slots);
-        }
-        match tokio::time::timeout(SLOT_WAIT, self.slots.acquire_many(count)).await {
-            Ok(Ok(slots)) => Ok(slots),
-            _ => Err(SandboxError::Saturated(SLOT_WAIT)),
-        }
+    pub(crate) async fn slots(&self, count: u32) -> Result<Taken<'_>, SandboxError> {
+        let taken = self.slots.take(count, SLOT_WAIT).await;
+        taken.ok_or(SandboxError::Saturated(SLOT_WAIT))
     }
 }
 

@@ -35,6 +35,7 @@ mod request_call;
 mod request_edits;
 mod response_call;
 mod response_edits;
+mod slots;
 mod validate;
 
 pub use call::Call;

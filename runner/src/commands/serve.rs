@@ -11,12 +11,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sandbox::{Allocation, Engine, EngineSettings};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::background::Background;
 use crate::cli::ServeOptions;
 use crate::conf_cache::ConfCache;
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::dispatcher::Dispatcher;
 use crate::listener::Listener;
 use crate::plugin_catalog::PluginCatalog;
+use crate::serving_threads::ServingThreads;
 use crate::socket_owner::{Owner, Ownership};
 use crate::tenant::Tenant;
 use crate::{server, telemetry};
@@ -33,14 +35,12 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         &ProcessEnvironment,
     )?;
     let _log = telemetry::start(config.log_level);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // It accepts connections and hears signals; others serve.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     raise_descriptor_limit();
-    let outcome = runtime.block_on(async { serve(&options.modules, config, stop_signal()?).await });
-    // A module may still be compiling; nobody waits for it any more.
-    runtime.shutdown_background();
-    outcome
+    runtime.block_on(async { serve(&options.modules, config, stop_signal()?).await })
 }
 
 /// Each connection takes a file descriptor. The soft limit is 1024 for the sake
@@ -62,12 +62,15 @@ pub(super) async fn serve(
     let catalog = Arc::new(PluginCatalog::list(&Tenant::sole(), modules)?);
     let engine = start_engine(&config)?;
     let listener = listen(&config)?;
-    let confs = ConfCache::new(Arc::clone(&catalog), (&config).into());
+    let (threads, background) = (ServingThreads::start()?, Background::start()?);
+    let preparing = background.handle().clone();
+    let confs = ConfCache::new(Arc::clone(&catalog), preparing, (&config).into());
     let dispatcher = Arc::new(Dispatcher::new(confs, config.limits.gateway_time));
 
     let limits = config.limits;
-    let loading = tokio::spawn(async move { catalog.load_all(&engine, limits).await });
-    let mut serving = std::pin::pin!(server::serve(listener, dispatcher, stop));
+    let loading = async move { catalog.load_all(&engine, limits).await };
+    let loading = background.handle().spawn(loading);
+    let mut serving = std::pin::pin!(server::serve(listener, dispatcher, &threads, stop));
     tokio::select! {
         () = &mut serving => return Ok(()),
         loaded = loading => match loaded? {

@@ -1,0 +1,140 @@
+//! The right to make an instance: a queue in front of wasmtime's pool, whose
+//! exhaustion is an error. Taking and giving back costs one atomic operation
+//! each and no lock, unless somebody has to wait.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify};
+
+/// So many instances may exist at the same time.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    total: u32,
+    free: AtomicU32,
+    /// Those who have looked for slots in vain. Nobody overtakes them.
+    waiting: AtomicU32,
+    /// They stand in line for it; its holder is next.
+    next: Mutex<()>,
+    given_back: Notify,
+}
+
+/// Slots taken, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Taken<'a> {
+    slots: &'a Slots,
+    count: u32,
+}
+
+impl Slots {
+    /// At least one.
+    pub(crate) fn new(total: u32) -> Self {
+        let total = total.max(1);
+        Slots {
+            total,
+            free: AtomicU32::new(total),
+            waiting: AtomicU32::new(0),
+            next: Mutex::new(()),
+            given_back: Notify::new(),
+        }
+    }
+
+    /// Waits for so many, or for all where there are not so many; `None` when
+    /// that takes longer than `patience`.
+    pub(crate) async fn take(&self, count: u32, patience: Duration) -> Option<Taken<'_>> {
+        let count = count.min(self.total);
+        if self.waiting.load(Ordering::SeqCst) == 0
+            && let Some(taken) = self.try_take(count)
+        {
+            return Some(taken);
+        }
+        tokio::time::timeout(patience, self.wait_for(count))
+            .await
+            .ok()
+    }
+
+    fn try_take(&self, count: u32) -> Option<Taken<'_>> {
+        let take = |free: u32| free.checked_sub(count);
+        let taken = self
+            .free
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
+        taken.ok().map(|_| Taken { slots: self, count })
+    }
+
+    async fn wait_for(&self, count: u32) -> Taken<'_> {
+        let _waiting = Waiting::one_more(&self.waiting);
+        let _next = self.next.lock().await;
+        loop {
+            // What was given back before this one counted as waiting is seen
+            // here; what is given back later wakes it.
+            if let Some(taken) = self.try_take(count) {
+                return taken;
+            }
+            self.given_back.notified().await;
+        }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.slots.free.fetch_add(self.count, Ordering::SeqCst);
+        if self.slots.waiting.load(Ordering::SeqCst) > 0 {
+            self.slots.given_back.notify_one();
+        }
+    }
+}
+
+/// One who waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn one_more(waiting: &'a AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::SeqCst);
+        Waiting(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn who_waits_in_vain_should_be_told() {
+        let slots = Slots::new(2);
+        let _all = slots.take(5, LONG).await.expect("as many as there are");
+        assert!(slots.take(1, Duration::from_millis(5)).await.is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn everybody_should_get_their_turn_and_nobody_too_much() {
+        let slots = Arc::new(Slots::new(3));
+        let held = Arc::new(AtomicU32::new(0));
+        let turns: Vec<_> = (0..64_u32)
+            .map(|number| {
+                let (slots, held, count) = (Arc::clone(&slots), Arc::clone(&held), 1 + number % 3);
+                tokio::spawn(async move {
+                    for _ in 0..200 {
+                        let _taken = slots.take(count, LONG).await.expect("a turn");
+                        let now = held.fetch_add(count, Ordering::SeqCst) + count;
+                        assert!(now <= 3, "{now} of 3");
+                        tokio::task::yield_now().await;
+                        held.fetch_sub(count, Ordering::SeqCst);
+                    }
+                })
+            })
+            .collect();
+        for turn in turns {
+            turn.await.expect("no panic");
+        }
+        assert_eq!(slots.free.load(Ordering::SeqCst), 3);
+    }
+}

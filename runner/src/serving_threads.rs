@@ -1,0 +1,143 @@
+//! The threads that serve calls: one for each core, each with a runtime of its
+//! own. A call is served where its bytes were read, because waking another
+//! thread costs as much as the rest of the way. Knows connections as tasks, not
+//! what is said on them.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+/// All of them. Dropped, they end, and what they serve with them.
+pub struct ServingThreads {
+    threads: Vec<ServingThread>,
+}
+
+struct ServingThread {
+    runtime: Handle,
+    /// Connections it has now.
+    connections: Arc<AtomicUsize>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ServingThreads {
+    /// Starts as many as there are cores to run them.
+    ///
+    /// # Errors
+    /// The system's, where it gives no thread.
+    pub fn start() -> io::Result<Self> {
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = (0..count)
+            .map(ServingThread::start)
+            .collect::<io::Result<_>>()?;
+        Ok(ServingThreads { threads })
+    }
+
+    /// Serves a connection on the thread that has the fewest.
+    pub fn serve<F>(
+        &self,
+        stream: UnixStream,
+        serve: impl FnOnce(tokio::net::UnixStream) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let idlest = self
+            .threads
+            .iter()
+            .min_by_key(|thread| thread.connections.load(Ordering::Relaxed));
+        let Some(thread) = idlest else { return };
+        let counted = Counted::one_more(&thread.connections);
+        thread.runtime.spawn(async move {
+            let _counted = counted;
+            // Registered here, so that this thread hears of its bytes.
+            match tokio::net::UnixStream::from_std(stream) {
+                Ok(stream) => serve(stream).await,
+                Err(error) => tracing::error!("a connection is lost: {error}"),
+            }
+        });
+    }
+}
+
+impl ServingThread {
+    fn start(number: usize) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name(format!("serving-{number}"))
+            .spawn(move || {
+                // An error is the sender's end, which means the same.
+                let _ = runtime.block_on(stopped);
+                runtime.shutdown_background();
+            })?;
+        Ok(ServingThread {
+            runtime: handle,
+            connections: Arc::default(),
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for ServingThread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A guest gives its thread back within a tick; a panic has been
+            // logged where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One connection more, until it is dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn one_more(connections: &Arc<AtomicUsize>) -> Self {
+        connections.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(connections))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    #[tokio::test]
+    async fn connections_should_be_shared_out_evenly() {
+        let threads = ServingThreads::start().expect("threads");
+        let count = threads.threads.len();
+        let seen = Arc::new(Mutex::new(HashMap::new()));
+        let (done, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
+        for _ in 0..3 * count {
+            let (ours, _theirs) = UnixStream::pair().expect("sockets");
+            ours.set_nonblocking(true).expect("nonblocking");
+            let (seen, done) = (Arc::clone(&seen), done.clone());
+            threads.serve(ours, move |_| async move {
+                let name = std::thread::current().name().unwrap_or_default().to_owned();
+                *seen.lock().expect("not poisoned").entry(name).or_insert(0) += 1;
+                drop(done);
+                std::future::pending::<()>().await;
+            });
+        }
+        drop(done);
+        assert_eq!(all_done.recv().await, None, "nobody sends");
+        let seen = seen.lock().expect("not poisoned");
+        assert_eq!(seen.len(), count);
+        assert!(seen.values().all(|served| *served == 3), "{seen:?}");
+    }
+}
