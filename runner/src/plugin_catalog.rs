@@ -10,10 +10,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use sandbox::{Engine, Filter, Limits, Plugin, SandboxError};
+use sandbox::{Engine, Filter, Plugin, PluginSettings, SandboxError};
 use tokio::runtime::Handle;
 use tokio::sync::SetOnce;
 
+use crate::config::Plugins;
 use crate::filter_chain::{Readiness, Unavailable, shown};
 use crate::tenant::Tenant;
 
@@ -70,17 +71,30 @@ impl PluginCatalog {
 
     /// Loads every module, the smallest first and one at a time, so that other
     /// cores serve calls meanwhile. Returns how many can be used.
-    pub async fn load_all(&self, engine: &Arc<Engine>, limits: Limits) -> usize {
+    pub async fn load_all(&self, engine: &Arc<Engine>, settings: &Plugins) -> usize {
         let mut modules: Vec<_> = self.plugins.iter().collect();
         modules.sort_by_key(|(_, module)| module.size);
         let mut loaded = 0;
         for ((_, name), module) in modules {
-            let outcome = module.load(engine, name, limits).await;
+            let outcome = module.load(engine, name, settings.of(name)).await;
             loaded += usize::from(outcome.is_ok());
             // Nobody else sets it.
             let _ = module.loading.set(outcome);
         }
         loaded
+    }
+
+    /// Warns of settings for plugins that are not there.
+    pub fn check_names(&self, tenant: &Tenant, settings: &Plugins) {
+        for name in settings.named.keys() {
+            let key = (tenant.clone(), Arc::from(name.as_str()));
+            if !self.plugins.contains_key(&key) {
+                let advice = self.suggest(tenant, name);
+                tracing::warn!(
+                    "the configuration has settings for plugins.{name}: there is no such plugin; {advice}"
+                );
+            }
+        }
     }
 
     /// Makes a filter of a plugin and a configuration in the background: waits
@@ -179,11 +193,11 @@ impl Module {
         &self,
         engine: &Arc<Engine>,
         name: &str,
-        limits: Limits,
+        settings: PluginSettings,
     ) -> Result<Arc<Plugin>, Arc<str>> {
         let shown = self.file.display();
         let started = std::time::Instant::now();
-        match self.try_load(engine, name, limits).await {
+        match self.try_load(engine, name, settings).await {
             Ok(plugin) => {
                 let (ms, bytes) = (started.elapsed().as_millis(), self.size);
                 tracing::info!("plugin {name} is ready ({shown}, {bytes} bytes, {ms} ms)");
@@ -200,11 +214,11 @@ impl Module {
         &self,
         engine: &Arc<Engine>,
         name: &str,
-        limits: Limits,
+        settings: PluginSettings,
     ) -> Result<Arc<Plugin>> {
         let file = self.file.clone();
         let wasm = tokio::task::spawn_blocking(move || std::fs::read(file)).await??;
-        Ok(Plugin::load(engine, name, wasm, limits).await?)
+        Ok(Plugin::load(engine, name, wasm, settings).await?)
     }
 }
 

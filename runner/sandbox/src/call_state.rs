@@ -1,7 +1,8 @@
 //! What one store carries: the call it serves, its meters, and nothing that
-//! outlives them. Every host function works on this.
+//! outlives the instance. Every host function works on this.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use wasmtime::component::ResourceTable;
@@ -23,9 +24,9 @@ pub(crate) struct Identity {
     pub(crate) configuration: Bytes,
 }
 
-/// The call that an instance was made for.
+/// The call that an instance serves.
 pub(crate) enum OpenCall {
-    /// None: a configuration is being checked.
+    /// None: the guest starts, configures itself or waits for its next call.
     None,
     Request(Box<RequestCall>),
     Response(Box<ResponseCall>),
@@ -40,28 +41,52 @@ pub(crate) struct CallState {
     pub(crate) memory: MemoryMeter,
     pub(crate) clock: Arc<GuestClock>,
     limits: Limits,
+    /// What the guest looked at that may be another each time.
+    pub(crate) outside: Option<&'static str>,
+    /// A rehearsal: what the guest logs was logged before.
+    pub(crate) quiet: bool,
     /// Built at the first use of a WASI function, so that a filter without
     /// WASI does not pay for it.
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
 }
 
 impl CallState {
-    pub(crate) fn new(identity: Arc<Identity>, limits: &Limits, call: OpenCall) -> Self {
+    /// The state of an instance that is about to start.
+    pub(crate) fn new(identity: Arc<Identity>, limits: &Limits) -> Self {
         CallState {
             identity,
-            call,
+            call: OpenCall::None,
             in_handler: false,
             memory: MemoryMeter::new(limits.memory),
             clock: GuestClock::start(limits.configure_time, limits.idle_time),
             limits: *limits,
+            outside: None,
+            quiet: false,
             wasi: None,
         }
     }
 
-    /// The guest is configured; from here on it may see the call.
-    pub(crate) fn enter_handler(&mut self) {
+    /// The guest is configured; from here on it may see this call. Returns how
+    /// long the stage before took.
+    pub(crate) fn enter_handler(&mut self, call: OpenCall) -> Duration {
         self.in_handler = true;
-        self.clock = GuestClock::start(self.limits.handler_time, self.limits.idle_time);
+        self.call = call;
+        self.memory.refused = false;
+        self.clock
+            .restart(self.limits.handler_time, self.limits.idle_time)
+    }
+
+    /// The call is over; what becomes of it is no business of the guest any
+    /// more.
+    pub(crate) fn leave_handler(&mut self) -> OpenCall {
+        self.in_handler = false;
+        std::mem::replace(&mut self.call, OpenCall::None)
+    }
+
+    /// Whether the guest holds something of the host that a later instance
+    /// would not have: a stream, a timer.
+    pub(crate) fn holds_resources(&self) -> bool {
+        self.wasi.as_ref().is_some_and(|wasi| !wasi.1.is_empty())
     }
 
     /// The request of the current call.

@@ -2,6 +2,7 @@
 //! their instances come from, and the clock that interrupts them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::call_state::CallState;
+use crate::caretaker::Caretaker;
+use crate::code_cache::CodeCache;
 use crate::guest_clock::TICK;
 use crate::slots::{Slots, Taken};
 use crate::{SandboxError, host};
@@ -20,6 +23,8 @@ pub struct EngineSettings {
     /// How many instances may exist at the same time, over all plugins. Each
     /// takes a slot of about 4 GiB of address space, not of memory.
     pub instances: u32,
+    /// Bytes that all snapshots of configurations together may take.
+    pub snapshot_memory: usize,
 }
 
 /// Where instances come from.
@@ -39,10 +44,11 @@ pub enum Allocation {
 pub struct Engine {
     wasmtime: wasmtime::Engine,
     allocation: Allocation,
-    slots: Slots,
+    slots: Arc<Slots>,
     plain: Linker<CallState>,
     with_wasi: Linker<CallState>,
-    _ticker: EpochTicker,
+    caretaker: Caretaker,
+    ticker: EpochTicker,
 }
 
 /// How long a call may wait for a free instance.
@@ -65,12 +71,13 @@ impl Engine {
             Allocation::OnDemand => settings.instances.min(ON_DEMAND_INSTANCES),
         };
         Ok(Arc::new(Engine {
-            _ticker: EpochTicker::start(&wasmtime)?,
+            ticker: EpochTicker::start(&wasmtime)?,
             wasmtime,
             allocation,
-            slots: Slots::new(slots),
+            slots: Arc::new(Slots::new(slots)),
             plain,
             with_wasi,
+            caretaker: Caretaker::start(settings.snapshot_memory)?,
         }))
     }
 
@@ -91,8 +98,23 @@ impl Engine {
         }
     }
 
+    pub(crate) fn caretaker(&self) -> &Caretaker {
+        &self.caretaker
+    }
+
+    /// Ticks since the engine was started: a clock for what need not be exact,
+    /// which costs nothing to read.
+    pub(crate) fn now(&self) -> u64 {
+        self.ticker.ticks.load(Ordering::Relaxed)
+    }
+
+    /// Whether others wait for an instance.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.slots.is_crowded()
+    }
+
     /// Waits for the right to make an instance that takes so many slots.
-    pub(crate) async fn slots(&self, count: u32) -> Result<Taken<'_>, SandboxError> {
+    pub(crate) async fn slots(&self, count: u32) -> Result<Taken, SandboxError> {
         let taken = self.slots.take(count, SLOT_WAIT).await;
         taken.ok_or(SandboxError::Saturated(SLOT_WAIT))
     }
@@ -144,6 +166,9 @@ fn config() -> Config {
         .wasm_backtrace_max_frames(None)
         // The guest's own stack; the fiber's 2 MiB stay well above it.
         .max_wasm_stack(512 << 10);
+    if let Err(error) = config.enable_incremental_compilation(Arc::new(CodeCache::default())) {
+        tracing::warn!("capturing configurations will take longer: {error:#}");
+    }
     config
 }
 
@@ -175,16 +200,25 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
 struct EpochTicker {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    ticks: Arc<AtomicU64>,
+}
+
+/// So long in ticks.
+pub(crate) fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl EpochTicker {
     fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
         let engine = engine.weak();
         let (stop, stopped) = mpsc::channel::<()>();
+        let ticks = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&ticks);
         let thread = std::thread::Builder::new()
             .name("epoch-ticker".into())
             .spawn(move || {
                 while stopped.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    counted.fetch_add(1, Ordering::Relaxed);
                     match engine.upgrade() {
                         Some(engine) => engine.increment_epoch(),
                         None => return,
@@ -195,6 +229,7 @@ impl EpochTicker {
         Ok(EpochTicker {
             stop: Some(stop),
             thread: Some(thread?),
+            ticks,
         })
     }
 }

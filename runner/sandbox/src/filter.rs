@@ -1,25 +1,41 @@
-//! A plugin with its configuration, run on one call in a fresh instance. The
-//! instance, its store and all it wrote are gone when the call is over.
+//! A plugin with its configuration, run on one call after the other. Decides
+//! what an instance is made from and how long it lives: by default a fresh one
+//! for each call, gone with its store and all it wrote when the call is over.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use wasmtime::component::Instance;
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
-use crate::bindings::apisix::filter::types::Error;
-use crate::bindings::exports::apisix::filter::request_handler;
 use crate::call_state::{CallState, Identity, OpenCall};
-use crate::guest_clock::Stalled;
-use crate::printable::printable;
+use crate::image::Image;
+use crate::instance::Instance;
+use crate::snapshot::Snapshot;
+use crate::spending::Spending;
+use crate::warm::WarmInstances;
 use crate::{
-    LoadError, Plugin, RequestCall, ResponseCall, SandboxError, StopResponse, Verdict, validate,
+    InstancePolicy, Plugin, RequestCall, ResponseCall, SandboxError, SnapshotPolicy, Verdict,
 };
 
 /// One plugin with one configuration.
+#[derive(Clone)]
 pub struct Filter {
-    plugin: Arc<Plugin>,
-    identity: Arc<Identity>,
+    shared: Arc<Shared>,
+}
+
+/// What the calls of a filter share, and the caretaker with them.
+pub(crate) struct Shared {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) identity: Arc<Identity>,
+    /// Where instances start from, once there is one.
+    pub(crate) snapshot: ArcSwapOption<Snapshot>,
+    spending: Spending,
+    pub(crate) warm: Option<WarmInstances>,
+    /// The engine's tick of the last call.
+    pub(crate) last_used: AtomicU64,
+    /// For the caretaker, which must not keep it alive.
+    itself: Weak<Shared>,
 }
 
 impl Filter {
@@ -30,15 +46,32 @@ impl Filter {
             name: Arc::clone(&plugin.name),
             configuration,
         };
-        Filter {
-            plugin,
+        let warm = match plugin.settings.instances {
+            InstancePolicy::Fresh => None,
+            InstancePolicy::Warm { uses, idle } => Some(WarmInstances::new(uses, idle)),
+        };
+        let shared = Arc::new_cyclic(|itself| Shared {
             identity: Arc::new(identity),
+            snapshot: ArcSwapOption::empty(),
+            spending: Spending::new(plugin.settings.snapshot),
+            last_used: AtomicU64::new(plugin.engine.now()),
+            warm,
+            plugin,
+            itself: Weak::clone(itself),
+        });
+        if shared.warm.is_some() {
+            shared
+                .plugin
+                .engine
+                .caretaker()
+                .watch(Weak::clone(&shared.itself));
         }
+        Filter { shared }
     }
 
     /// The plugin's name.
     pub fn name(&self) -> &str {
-        &self.plugin.name
+        &self.shared.plugin.name
     }
 
     /// Runs the guest's `configure` once, to know whether it accepts its
@@ -47,10 +80,15 @@ impl Filter {
     /// # Errors
     /// The guest's reason, or how it failed to give one.
     pub async fn check(&self) -> Result<(), SandboxError> {
-        let _slot = self.plugin.engine.slots(self.plugin.slots).await?;
-        let mut store = self.plugin.store(&self.identity, OpenCall::None);
-        let instance = self.start(&mut store).await?;
-        self.configure(&mut store, &instance).await
+        let shared = &self.shared;
+        let state = shared.state();
+        let image = &shared.plugin.image;
+        let mut instance = Instance::start(&shared.plugin.engine, image, state).await?;
+        instance.configure(image).await?;
+        if shared.plugin.settings.snapshot == SnapshotPolicy::Always {
+            shared.ask_for_snapshot();
+        }
+        Ok(())
     }
 
     /// Lets the filter look at a request. The call comes back as the filter
@@ -62,10 +100,15 @@ impl Filter {
         &self,
         call: Box<RequestCall>,
     ) -> Result<(Box<RequestCall>, Verdict), SandboxError> {
-        let _slot = self.plugin.engine.slots(self.plugin.slots).await?;
-        let mut store = self.plugin.store(&self.identity, OpenCall::Request(call));
-        let verdict = self.run_on_request(&mut store).await?;
-        match store.into_data().call {
+        let shared = &*self.shared;
+        if shared.plugin.image.request_handler.is_none() {
+            return Err(SandboxError::WrongPhase("request handler"));
+        }
+        let snapshot = shared.snapshot.load();
+        let image = shared.image(snapshot.as_deref());
+        let mut instance = shared.ready(image, OpenCall::Request(call)).await?;
+        let verdict = instance.on_request(image).await?;
+        match shared.done(instance) {
             OpenCall::Request(call) => Ok((call, verdict)),
             _ => unreachable!("nothing takes the call out of its store"),
         }
@@ -79,156 +122,83 @@ impl Filter {
         &self,
         call: Box<ResponseCall>,
     ) -> Result<Box<ResponseCall>, SandboxError> {
-        let _slot = self.plugin.engine.slots(self.plugin.slots).await?;
-        let mut store = self.plugin.store(&self.identity, OpenCall::Response(call));
-        self.run_on_response(&mut store).await?;
-        match store.into_data().call {
+        let shared = &*self.shared;
+        if shared.plugin.image.response_handler.is_none() {
+            return Err(SandboxError::WrongPhase("response handler"));
+        }
+        let snapshot = shared.snapshot.load();
+        let image = shared.image(snapshot.as_deref());
+        let mut instance = shared.ready(image, OpenCall::Response(call)).await?;
+        instance.on_response(image).await?;
+        match shared.done(instance) {
             OpenCall::Response(call) => Ok(call),
             _ => unreachable!("nothing takes the call out of its store"),
         }
     }
+}
 
-    /// Starts an instance and finds its exports with the right types, without
-    /// calling any.
-    pub(crate) async fn prove_start(&self) -> Result<(), LoadError> {
-        let plugin = &self.plugin;
-        let _slot = plugin.engine.slots(plugin.slots).await?;
-        let mut store = plugin.store(&self.identity, OpenCall::None);
-        let instance = self.start(&mut store).await?;
-        let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
-        plugin
-            .configuration
-            .load(&mut store, &instance)
-            .map_err(mismatch)?;
-        if let Some(handler) = &plugin.request_handler {
-            handler.load(&mut store, &instance).map_err(mismatch)?;
+impl Shared {
+    fn image<'a>(&'a self, snapshot: Option<&'a Snapshot>) -> &'a Image {
+        snapshot.map_or(&self.plugin.image, |snapshot| &snapshot.image)
+    }
+
+    pub(crate) fn state(&self) -> CallState {
+        CallState::new(Arc::clone(&self.identity), &self.plugin.settings.limits)
+    }
+
+    /// An instance that is configured and sees its call.
+    async fn ready(&self, image: &Image, call: OpenCall) -> Result<Instance, SandboxError> {
+        self.touch();
+        if let Some(mut instance) = self.warm.as_ref().and_then(WarmInstances::take) {
+            instance.open(call);
+            return Ok(instance);
         }
-        if let Some(handler) = &plugin.response_handler {
-            handler.load(&mut store, &instance).map_err(mismatch)?;
+        let engine = &self.plugin.engine;
+        let mut instance = Instance::start(engine, image, self.state()).await?;
+        if std::ptr::eq(image, &self.plugin.image) {
+            instance.configure(image).await?;
+            let took = instance.open(call);
+            if self.spending.add(took, &self.plugin.capture_cost) {
+                self.ask_for_snapshot();
+            }
+        } else {
+            instance.open(call);
         }
-        Ok(())
-    }
-
-    async fn run_on_request(&self, store: &mut Store<CallState>) -> Result<Verdict, SandboxError> {
-        let Some(handler) = &self.plugin.request_handler else {
-            return Err(SandboxError::WrongPhase("request handler"));
-        };
-        let instance = self.ready(store).await?;
-        let result = match handler.load(&mut *store, &instance) {
-            Ok(handler) => in_time(store, |store| handler.call_on_request(store)).await?,
-            Err(error) => Err(error),
-        };
-        checked(self.finish(store, result)?)
-    }
-
-    async fn run_on_response(&self, store: &mut Store<CallState>) -> Result<(), SandboxError> {
-        let Some(handler) = &self.plugin.response_handler else {
-            return Err(SandboxError::WrongPhase("response handler"));
-        };
-        let instance = self.ready(store).await?;
-        let result = match handler.load(&mut *store, &instance) {
-            Ok(handler) => in_time(store, |store| handler.call_on_response(store)).await?,
-            Err(error) => Err(error),
-        };
-        self.finish(store, result)
-    }
-
-    /// An instance that is configured and may see its call.
-    async fn ready(&self, store: &mut Store<CallState>) -> Result<Instance, SandboxError> {
-        let instance = self.start(store).await?;
-        self.configure(store, &instance).await?;
-        store.data_mut().enter_handler();
+        if self.warm.is_some() {
+            instance.keep_handlers(image)?;
+        }
         Ok(instance)
     }
 
-    /// What a handler's answer is worth.
-    fn finish<T>(
-        &self,
-        store: &mut Store<CallState>,
-        result: wasmtime::Result<Result<T, String>>,
-    ) -> Result<T, SandboxError> {
-        if let Some(error) = store.data_mut().gateway_error() {
-            return Err(error.into());
+    /// Takes the call back. The instance did well; it may serve again where
+    /// the operator said so.
+    fn done(&self, mut instance: Instance) -> OpenCall {
+        let call = instance.close();
+        if let Some(warm) = &self.warm
+            && !self.plugin.engine.is_crowded()
+        {
+            warm.park(instance, self.plugin.engine.now());
         }
-        let answer = result.map_err(|error| self.failure(store, &error))?;
-        answer.map_err(|reason| SandboxError::GuestError(printable(&reason)))
+        call
     }
 
-    async fn start(&self, store: &mut Store<CallState>) -> Result<Instance, SandboxError> {
-        let component = &self.plugin.component;
-        let started = in_time(store, |store| component.instantiate_async(store)).await?;
-        started.map_err(|error| self.failure(store, &error))
-    }
-
-    async fn configure(
-        &self,
-        store: &mut Store<CallState>,
-        instance: &Instance,
-    ) -> Result<(), SandboxError> {
-        let text = String::from_utf8_lossy(&self.identity.configuration);
-        let result = match self.plugin.configuration.load(&mut *store, instance) {
-            Ok(guest) => in_time(store, |store| guest.call_configure(store, &text)).await?,
-            Err(error) => Err(error),
-        };
-        let answer = result.map_err(|error| self.failure(store, &error))?;
-        answer.map_err(|reason| SandboxError::ConfigurationRejected(printable(&reason)))
-    }
-
-    /// Names the cause of a failed call into the guest.
-    fn failure(&self, store: &Store<CallState>, error: &wasmtime::Error) -> SandboxError {
-        if error.is::<PoolConcurrencyLimitError>() {
-            return SandboxError::Saturated(std::time::Duration::ZERO);
-        }
-        let state = store.data();
-        let trap = match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => return SandboxError::Deadline(state.clock.compute_limit()),
-            Some(trap) => trap.to_string(),
-            None => printable(&format!("{error:#}")),
-        };
-        match state.memory.refused {
-            true => SandboxError::Memory {
-                limit: self.plugin.limits.memory,
-                trap,
-            },
-            false => SandboxError::Trap(trap),
+    fn touch(&self) {
+        let now = self.plugin.engine.now();
+        // Written only when it changes: other threads read it.
+        if self.last_used.load(Ordering::Relaxed) != now {
+            self.last_used.store(now, Ordering::Relaxed);
         }
     }
-}
 
-/// Lets the guest run as long as its clock allows.
-async fn in_time<'a, T, F>(
-    store: &'a mut Store<CallState>,
-    call: impl FnOnce(&'a mut Store<CallState>) -> F,
-) -> Result<T, SandboxError>
-where
-    F: Future<Output = T> + 'a,
-{
-    let clock = Arc::clone(&store.data().clock);
-    let outcome = clock.run(call(store)).await;
-    outcome.map_err(|Stalled(limit)| SandboxError::Stalled(limit))
-}
-
-/// A stop that could not be sent as HTTP is a failure of the filter.
-fn checked(verdict: request_handler::Verdict) -> Result<Verdict, SandboxError> {
-    let request_handler::Verdict::Stop(stop) = verdict else {
-        return Ok(Verdict::Next);
-    };
-    let mut valid = validate::final_status(stop.status);
-    for header in &stop.headers {
-        valid =
-            valid.and_then(|()| validate::response_header(&header.name, header.value.as_bytes()));
+    fn ask_for_snapshot(&self) {
+        let itself = Weak::clone(&self.itself);
+        self.plugin.engine.caretaker().capture(itself);
     }
-    match valid {
-        Ok(()) => Ok(Verdict::Stop(StopResponse {
-            status: stop.status,
-            headers: stop
-                .headers
-                .into_iter()
-                .map(|header| (header.name, header.value))
-                .collect(),
-            body: stop.body,
-        })),
-        Err(Error::Invalid(reason)) => Err(SandboxError::InvalidStop(reason)),
-        Err(other) => Err(SandboxError::InvalidStop(other.to_string())),
+
+    /// From here on instances configure themselves again, and may come to cost
+    /// enough for another snapshot.
+    pub(crate) fn forget_snapshot(&self) {
+        self.snapshot.store(None);
+        self.spending.begin_anew();
     }
 }

@@ -6,7 +6,10 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
 
 /// How often a computing guest is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
@@ -19,12 +22,15 @@ const MOST_PER_LOOK_US: u64 = 2 * TICK.as_micros() as u64;
 const NOT_WAITING: u64 = u64::MAX;
 
 /// Shared by the store, whose epoch callback looks at it, and whoever polls the
-/// guest from outside. All times are microseconds since it was started.
+/// guest from outside. All times are microseconds; those of the present stage
+/// begin with it.
 #[derive(Debug)]
 pub(crate) struct GuestClock {
-    started: Instant,
-    compute_limit: Duration,
-    wall_limit: Duration,
+    made: Instant,
+    /// When the present stage began.
+    began: AtomicU64,
+    compute_limit: AtomicU64,
+    wall_limit: AtomicU64,
     computed: AtomicU64,
     /// When the guest was last looked at or let run.
     looked: AtomicU64,
@@ -39,19 +45,42 @@ pub(crate) struct Stalled(pub(crate) Duration);
 impl GuestClock {
     /// `idle` is how much longer than its computing time the guest may take.
     pub(crate) fn start(compute_limit: Duration, idle: Duration) -> Arc<Self> {
-        Arc::new(GuestClock {
-            started: Instant::now(),
-            compute_limit,
-            wall_limit: compute_limit + idle,
+        let clock = GuestClock {
+            made: Instant::now(),
+            began: AtomicU64::new(0),
+            compute_limit: AtomicU64::new(0),
+            wall_limit: AtomicU64::new(0),
             computed: AtomicU64::new(0),
             looked: AtomicU64::new(0),
             waited: AtomicU64::new(0),
             waiting_since: AtomicU64::new(NOT_WAITING),
-        })
+        };
+        clock.set_limits(compute_limit, idle);
+        Arc::new(clock)
+    }
+
+    /// A new stage begins, with limits of its own. Returns how long the last
+    /// one took.
+    pub(crate) fn restart(&self, compute_limit: Duration, idle: Duration) -> Duration {
+        let now = self.now();
+        let before = self.began.swap(now, Ordering::Relaxed);
+        self.set_limits(compute_limit, idle);
+        self.computed.store(0, Ordering::Relaxed);
+        self.looked.store(now, Ordering::Relaxed);
+        self.waited.store(0, Ordering::Relaxed);
+        self.waiting_since.store(NOT_WAITING, Ordering::Relaxed);
+        Duration::from_micros(now.saturating_sub(before))
+    }
+
+    fn set_limits(&self, compute: Duration, idle: Duration) {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.compute_limit.store(micros(compute), Ordering::Relaxed);
+        self.wall_limit
+            .store(micros(compute.saturating_add(idle)), Ordering::Relaxed);
     }
 
     pub(crate) fn compute_limit(&self) -> Duration {
-        self.compute_limit
+        Duration::from_micros(self.compute_limit.load(Ordering::Relaxed))
     }
 
     /// Charges what the guest computed since the last look. False when it has
@@ -61,7 +90,7 @@ impl GuestClock {
         let since = now.saturating_sub(self.looked.swap(now, Ordering::Relaxed));
         let charged = since.min(MOST_PER_LOOK_US);
         let before = self.computed.fetch_add(charged, Ordering::Relaxed);
-        Duration::from_micros(before + charged) < self.compute_limit
+        before + charged < self.compute_limit.load(Ordering::Relaxed)
     }
 
     /// From here on the guest waits for the gateway.
@@ -77,35 +106,46 @@ impl GuestClock {
     }
 
     /// Lets a guest run, as long as it may take. The epoch ends one that
-    /// computes for too long; this ends one that sleeps.
+    /// computes for too long; this ends one that sleeps. A guest that comes
+    /// back at once costs no timer.
     pub(crate) async fn run<F: Future>(&self, guest: F) -> Result<F::Output, Stalled> {
         let mut guest = std::pin::pin!(guest);
-        let mut watched = std::pin::pin!(std::future::poll_fn(|context| {
+        let mut timer = std::pin::pin!(None::<Sleep>);
+        std::future::poll_fn(|context| {
             self.looked.store(self.now(), Ordering::Relaxed);
-            let poll = guest.as_mut().poll(context);
-            if poll.is_pending() {
-                self.charge();
+            if let Poll::Ready(done) = guest.as_mut().poll(context) {
+                return Poll::Ready(Ok(done));
             }
-            poll
-        }));
-        loop {
-            // While it waits for the gateway there is nothing to look at soon.
-            let left = self.left().max(TICK);
-            if let Ok(done) = tokio::time::timeout(left, &mut watched).await {
-                return Ok(done);
+            self.charge();
+            loop {
+                if timer.is_none() {
+                    // While it waits for the gateway there is nothing to look
+                    // at soon.
+                    let soon = Duration::from_micros(self.left()).max(TICK);
+                    timer.set(Some(tokio::time::sleep(soon)));
+                }
+                match timer.as_mut().as_pin_mut().map(|timer| timer.poll(context)) {
+                    Some(Poll::Ready(())) if self.left() == 0 => {
+                        let limit = self.wall_limit.load(Ordering::Relaxed);
+                        return Poll::Ready(Err(Stalled(Duration::from_micros(limit))));
+                    }
+                    Some(Poll::Ready(())) => timer.set(None),
+                    Some(Poll::Pending) | None => return Poll::Pending,
+                }
             }
-            if self.left().is_zero() {
-                return Err(Stalled(self.wall_limit));
-            }
-        }
+        })
+        .await
     }
 
     /// What is left on the wall. While the guest waits for the gateway it does
     /// not get less.
-    fn left(&self) -> Duration {
+    fn left(&self) -> u64 {
         let waited = self.waited.load(Ordering::Relaxed) + self.present_wait();
-        let taken = Duration::from_micros(self.now().saturating_sub(waited));
-        self.wall_limit.saturating_sub(taken)
+        let began = self.began.load(Ordering::Relaxed);
+        let taken = self.now().saturating_sub(began).saturating_sub(waited);
+        self.wall_limit
+            .load(Ordering::Relaxed)
+            .saturating_sub(taken)
     }
 
     fn present_wait(&self) -> u64 {
@@ -116,14 +156,13 @@ impl GuestClock {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(NOT_WAITING - 1)
+        u64::try_from(self.made.elapsed().as_micros()).unwrap_or(NOT_WAITING - 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::task::Poll;
 
     const MS: Duration = Duration::from_millis(1);
 

@@ -19,7 +19,9 @@
 mod bindings;
 mod call;
 mod call_state;
+mod caretaker;
 mod chain_values;
+mod code_cache;
 mod conversation;
 mod engine;
 mod error;
@@ -27,16 +29,22 @@ mod filter;
 mod gateway;
 mod guest_clock;
 mod host;
+mod image;
 mod imports;
+mod instance;
 mod limits;
 mod plugin;
+mod policy;
 mod printable;
 mod request_call;
 mod request_edits;
 mod response_call;
 mod response_edits;
 mod slots;
+mod snapshot;
+mod spending;
 mod validate;
+mod warm;
 
 pub use call::Call;
 pub use engine::{Allocation, Engine, EngineSettings};
@@ -45,6 +53,7 @@ pub use filter::Filter;
 pub use gateway::{Answer, Gateway, GatewayError, Question, UPSTREAM_URI};
 pub use limits::Limits;
 pub use plugin::Plugin;
+pub use policy::{InstancePolicy, PluginSettings, SnapshotPolicy};
 pub use request_call::{
     RequestCall, RequestSource, RequestSubject, StopResponse, Verdict, VisitArg, VisitHeader,
 };

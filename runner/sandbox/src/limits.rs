@@ -49,6 +49,10 @@ impl MemoryMeter {
             refused: false,
         }
     }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
 }
 
 impl ResourceLimiter for MemoryMeter {

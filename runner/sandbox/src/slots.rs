@@ -2,6 +2,7 @@
 //! exhaustion is an error. Taking and giving back costs one atomic operation
 //! each and no lock, unless somebody has to wait.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ pub(crate) struct Slots {
 
 /// Slots taken, given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Taken<'a> {
-    slots: &'a Slots,
+pub(crate) struct Taken {
+    slots: Arc<Slots>,
     count: u32,
 }
 
@@ -39,11 +40,16 @@ impl Slots {
         }
     }
 
+    /// Whether somebody waits.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
     /// Waits for so many, or for all where there are not so many; `None` when
     /// that takes longer than `patience`.
-    pub(crate) async fn take(&self, count: u32, patience: Duration) -> Option<Taken<'_>> {
+    pub(crate) async fn take(self: &Arc<Self>, count: u32, patience: Duration) -> Option<Taken> {
         let count = count.min(self.total);
-        if self.waiting.load(Ordering::SeqCst) == 0
+        if !self.is_crowded()
             && let Some(taken) = self.try_take(count)
         {
             return Some(taken);
@@ -53,15 +59,18 @@ impl Slots {
             .ok()
     }
 
-    fn try_take(&self, count: u32) -> Option<Taken<'_>> {
+    fn try_take(self: &Arc<Self>, count: u32) -> Option<Taken> {
         let take = |free: u32| free.checked_sub(count);
         let taken = self
             .free
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
-        taken.ok().map(|_| Taken { slots: self, count })
+        taken.ok().map(|_| Taken {
+            slots: Arc::clone(self),
+            count,
+        })
     }
 
-    async fn wait_for(&self, count: u32) -> Taken<'_> {
+    async fn wait_for(self: &Arc<Self>, count: u32) -> Taken {
         let _waiting = Waiting::one_more(&self.waiting);
         let _next = self.next.lock().await;
         loop {
@@ -75,10 +84,10 @@ impl Slots {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for Taken {
     fn drop(&mut self) {
         self.slots.free.fetch_add(self.count, Ordering::SeqCst);
-        if self.slots.waiting.load(Ordering::SeqCst) > 0 {
+        if self.slots.is_crowded() {
             self.slots.given_back.notify_one();
         }
     }
@@ -103,13 +112,12 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test]
     async fn who_waits_in_vain_should_be_told() {
-        let slots = Slots::new(2);
+        let slots = Arc::new(Slots::new(2));
         let _all = slots.take(5, LONG).await.expect("as many as there are");
         assert!(slots.take(1, Duration::from_millis(5)).await.is_none());
     }

@@ -65,10 +65,13 @@ pub(super) async fn serve(
     let (threads, background) = (ServingThreads::start()?, Background::start()?);
     let preparing = background.handle().clone();
     let confs = ConfCache::new(Arc::clone(&catalog), preparing, (&config).into());
-    let dispatcher = Arc::new(Dispatcher::new(confs, config.limits.gateway_time));
+    let dispatcher = Arc::new(Dispatcher::new(
+        confs,
+        config.plugins.others.limits.gateway_time,
+    ));
 
-    let limits = config.limits;
-    let loading = async move { catalog.load_all(&engine, limits).await };
+    catalog.check_names(&Tenant::sole(), &config.plugins);
+    let loading = async move { catalog.load_all(&engine, &config.plugins).await };
     let loading = background.handle().spawn(loading);
     let mut serving = std::pin::pin!(server::serve(listener, dispatcher, &threads, stop));
     tokio::select! {
@@ -122,6 +125,7 @@ const WORKER_SEARCH_PAUSE: Duration = Duration::from_millis(200);
 fn start_engine(config: &Config) -> Result<Arc<Engine>> {
     let settings = EngineSettings {
         instances: config.instances,
+        snapshot_memory: config.snapshot_memory,
     };
     let engine = match Engine::start(settings) {
         Ok(engine) => engine,

@@ -1,15 +1,17 @@
 //! From what was written to what is needed. Errors name the file, the key and
 //! the line, and what would have been accepted.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::Gid;
+use sandbox::{InstancePolicy, PluginSettings, SnapshotPolicy};
 use tracing::level_filters::LevelFilter;
 
 use super::env::Environment;
 use super::place;
-use super::raw::{RawConfig, RawLimits, RawSocket};
+use super::raw::{RawConfig, RawInstances, RawLimits, RawPlugin, RawSnapshot, RawSocket};
 use crate::socket_owner::{self, Owner};
 
 /// Set by the gateway for the runner it starts
@@ -39,8 +41,8 @@ pub struct Config {
     pub socket_group: Option<Gid>,
     /// What is logged.
     pub log_level: LevelFilter,
-    /// What each filter may use.
-    pub limits: sandbox::Limits,
+    /// How plugins run.
+    pub plugins: Plugins,
     /// Instances at the same time, over all filters.
     pub instances: u32,
     /// How long a call waits for a plugin that is still being prepared.
@@ -49,6 +51,25 @@ pub struct Config {
     pub configuration_lifetime: Duration,
     /// Bytes that configurations may take, over all tenants.
     pub configuration_memory: usize,
+    /// Bytes that snapshots of configured instances may take, likewise.
+    pub snapshot_memory: usize,
+}
+
+/// How plugins run: all of them, and those named otherwise.
+#[derive(Debug, Clone)]
+pub struct Plugins {
+    /// Those that are not named.
+    pub others: PluginSettings,
+    /// By name.
+    pub named: BTreeMap<String, PluginSettings>,
+}
+
+impl Plugins {
+    /// How the plugin of this name runs.
+    #[must_use]
+    pub fn of(&self, name: &str) -> PluginSettings {
+        *self.named.get(name).unwrap_or(&self.others)
+    }
 }
 
 /// Why there is no configuration.
@@ -78,7 +99,7 @@ pub enum ConfigError {
         /// File and line.
         place: String,
         /// The key.
-        key: &'static str,
+        key: String,
         /// What is wrong and what would do.
         message: String,
     },
@@ -139,12 +160,13 @@ impl Source {
         Ok(Config {
             listen: self.address(&raw, listen, env)?,
             log_level,
-            limits: self.limits(&raw.limits)?,
+            plugins: self.plugins(&raw)?,
             instances: self.at_least_one("limits.instances", raw.limits.instances)?,
             prepare_time: self.time("limits.prepare_ms", raw.limits.prepare_ms)?,
             configuration_lifetime: configuration_lifetime(env)?,
             configuration_memory: self
                 .mib("limits.configurations_mib", raw.limits.configurations_mib)?,
+            snapshot_memory: self.mib("limits.snapshots_mib", raw.limits.snapshots_mib)?,
             socket_mode: self.mode(&raw.socket)?,
             socket_owner: self.owner(&raw.socket)?,
             socket_group: self.group(&raw.socket)?,
@@ -218,6 +240,35 @@ impl Source {
         socket_path(&given).map_err(|message| ConfigError::Address { from, message })
     }
 
+    fn plugins(&self, raw: &RawConfig) -> Result<Plugins, ConfigError> {
+        let limits = self.limits(&raw.limits)?;
+        let settle = |name: &str, plugin: &RawPlugin| {
+            Ok(PluginSettings {
+                limits,
+                snapshot: match plugin.snapshot {
+                    RawSnapshot::Auto => SnapshotPolicy::Auto,
+                    RawSnapshot::Always => SnapshotPolicy::Always,
+                    RawSnapshot::Off => SnapshotPolicy::Off,
+                },
+                instances: match plugin.instances {
+                    RawInstances::Fresh => InstancePolicy::Fresh,
+                    RawInstances::Warm => InstancePolicy::Warm {
+                        uses: self
+                            .at_least_one(&format!("plugins.{name}.warm_uses"), plugin.warm_uses)?,
+                        idle: Duration::from_secs(plugin.warm_idle_s.into()),
+                    },
+                },
+            })
+        };
+        let named = raw.plugins.iter();
+        Ok(Plugins {
+            others: settle("", &RawPlugin::default())?,
+            named: named
+                .map(|(name, plugin)| Ok((name.clone(), settle(name, plugin)?)))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
     fn limits(&self, raw: &RawLimits) -> Result<sandbox::Limits, ConfigError> {
         Ok(sandbox::Limits {
             memory: self.mib("limits.memory_mib", raw.memory_mib)?,
@@ -229,7 +280,7 @@ impl Source {
         })
     }
 
-    fn time(&self, key: &'static str, ms: u32) -> Result<Duration, ConfigError> {
+    fn time(&self, key: &str, ms: u32) -> Result<Duration, ConfigError> {
         if ms >= GATEWAY_PATIENCE_MS {
             let message = format!("must be below {GATEWAY_PATIENCE_MS}: the gateway gives up then");
             return Err(self.value_error(key, message));
@@ -237,11 +288,11 @@ impl Source {
         Ok(millis(self.at_least_one(key, ms)?))
     }
 
-    fn mib(&self, key: &'static str, value: u32) -> Result<usize, ConfigError> {
+    fn mib(&self, key: &str, value: u32) -> Result<usize, ConfigError> {
         Ok((self.at_least_one(key, value)? as usize) << 20)
     }
 
-    fn at_least_one(&self, key: &'static str, value: u32) -> Result<u32, ConfigError> {
+    fn at_least_one(&self, key: &str, value: u32) -> Result<u32, ConfigError> {
         match value {
             0 => Err(self.value_error(key, "must be at least 1".into())),
             _ => Ok(value),
@@ -249,12 +300,7 @@ impl Source {
     }
 
     /// `$env.NAME` stands for the variable NAME.
-    fn expand(
-        &self,
-        key: &'static str,
-        value: &str,
-        env: &dyn Environment,
-    ) -> Result<String, ConfigError> {
+    fn expand(&self, key: &str, value: &str, env: &dyn Environment) -> Result<String, ConfigError> {
         let Some(name) = value.strip_prefix("$env.") else {
             return Ok(value.to_owned());
         };
@@ -265,14 +311,14 @@ impl Source {
         })
     }
 
-    fn value_error(&self, key: &'static str, message: String) -> ConfigError {
+    fn value_error(&self, key: &str, message: String) -> ConfigError {
         let place = match place::line_of(&self.text, key) {
             Some(line) => format!("{}:{line}", self.name),
             None => self.name.clone(),
         };
         ConfigError::Value {
             place,
-            key,
+            key: key.to_owned(),
             message,
         }
     }

@@ -7,5 +7,5 @@ pub mod env;
 mod place;
 pub mod raw;
 
-pub use checked::{Config, ConfigError, load};
+pub use checked::{Config, ConfigError, Plugins, load};
 pub use env::{Environment, ProcessEnvironment};

@@ -1,6 +1,8 @@
 //! The configuration as it is written. Unknown keys are refused; every key has
 //! a default, and `conf/config.yaml` shows each of them with it.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// The whole file.
@@ -13,6 +15,8 @@ pub struct RawConfig {
     pub logging: RawLogging,
     /// What a filter may use.
     pub limits: RawLimits,
+    /// What is different for single plugins, by name.
+    pub plugins: BTreeMap<String, RawPlugin>,
 }
 
 /// `socket`.
@@ -90,6 +94,8 @@ pub struct RawLimits {
     pub instances: u32,
     /// Memory for configurations, MiB.
     pub configurations_mib: u32,
+    /// Memory for snapshots of configured instances, MiB.
+    pub snapshots_mib: u32,
 }
 
 impl Default for RawLimits {
@@ -104,6 +110,55 @@ impl Default for RawLimits {
             prepare_ms: 10_000,
             instances: 1000,
             configurations_mib: 64,
+            snapshots_mib: 64,
         }
     }
+}
+
+/// One plugin of `plugins`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping such as `instances: warm`"
+)]
+pub struct RawPlugin {
+    /// When the configured state is captured.
+    pub snapshot: RawSnapshot,
+    /// How long an instance lives.
+    pub instances: RawInstances,
+    /// Calls that a warm instance serves.
+    pub warm_uses: u32,
+    /// How long a warm instance waits for a call, s.
+    pub warm_idle_s: u32,
+}
+
+impl Default for RawPlugin {
+    fn default() -> Self {
+        RawPlugin {
+            snapshot: RawSnapshot::Auto,
+            instances: RawInstances::Fresh,
+            warm_uses: 10_000,
+            warm_idle_s: 60,
+        }
+    }
+}
+
+/// `plugins.NAME.snapshot`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum RawSnapshot {
+    Auto,
+    Always,
+    Off,
+}
+
+/// `plugins.NAME.instances`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum RawInstances {
+    Fresh,
+    Warm,
 }

@@ -10,7 +10,7 @@ const TARGET: &str = "guest";
 
 impl Host for CallState {
     fn log(&mut self, level: Level, message: String) {
-        if !enabled(level) {
+        if self.quiet || !enabled(level) {
             return;
         }
         let line = printable(&message);

@@ -11,6 +11,10 @@ mod response;
 mod variables;
 
 use wasmtime::component::{HasSelf, Linker};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksCtxView};
+use wasmtime_wasi::p2::bindings::{clocks, random};
+use wasmtime_wasi::random::{WasiRandom, WasiRandomCtx};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::bindings::Filter;
 use crate::bindings::apisix::filter::types;
@@ -21,9 +25,32 @@ pub(crate) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     Filter::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)
 }
 
-/// Links the standard WASI interfaces.
+/// Links the standard WASI interfaces. Those whose answers may differ from one
+/// time to the next leave a mark on who asks.
 pub(crate) fn link_wasi(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_async(linker)
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    linker.allow_shadowing(true);
+    clocks::wall_clock::add_to_linker::<_, WasiClocks>(linker, wasi_clocks)?;
+    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(linker, wasi_clocks)?;
+    random::random::add_to_linker::<_, WasiRandom>(linker, wasi_random)?;
+    random::insecure::add_to_linker::<_, WasiRandom>(linker, wasi_random)?;
+    random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, wasi_random)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+fn wasi_clocks(state: &mut CallState) -> WasiClocksCtxView<'_> {
+    state.outside = Some("the clock (wasi:clocks)");
+    let WasiCtxView { ctx, table } = state.ctx();
+    WasiClocksCtxView {
+        ctx: ctx.clocks(),
+        table,
+    }
+}
+
+fn wasi_random(state: &mut CallState) -> &mut WasiRandomCtx {
+    state.outside = Some("random numbers (wasi:random)");
+    state.ctx().ctx.random()
 }
 
 impl types::Host for CallState {}

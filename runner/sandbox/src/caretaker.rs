@@ -1,0 +1,189 @@
+//! One thread that works for all filters when nothing is urgent: it captures
+//! configurations, gives up snapshots that are not worth their memory, and lets
+//! idle instances go. It gives way to the threads that serve.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::engine::ticks;
+use crate::filter::Shared;
+use crate::snapshot::{self, NotCaptured, Readable, Snapshot};
+use crate::{Plugin, SnapshotPolicy};
+
+/// How much less of a busy processor it gets (`setpriority(2)`): a tenth.
+const NICENESS: i32 = 10;
+
+/// Between two looks at what is idle.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// A snapshot that was used within this time is not given up for another.
+const IN_USE: Duration = Duration::from_secs(60);
+
+/// Each snapshot keeps a file descriptor or two for its memory.
+const SNAPSHOTS: usize = 1000;
+
+/// Asks the caretaker for something.
+pub(crate) struct Caretaker {
+    errands: Sender<Errand>,
+}
+
+enum Errand {
+    Capture(Weak<Shared>),
+    Watch(Weak<Shared>),
+}
+
+impl Caretaker {
+    /// Starts it; it ends when this is dropped, after what it is at.
+    /// `budget` is the bytes that all snapshots together may take.
+    pub(crate) fn start(budget: usize) -> std::io::Result<Self> {
+        let (errands, received) = channel();
+        std::thread::Builder::new()
+            .name("caretaker".into())
+            .spawn(move || {
+                // Without it, it competes with the calls; nothing fails.
+                let _ = rustix::process::nice(NICENESS);
+                let work = Work {
+                    budget,
+                    watched: Vec::new(),
+                    readable: None,
+                };
+                work.run(&received);
+            })?;
+        Ok(Caretaker { errands })
+    }
+
+    /// Captures the configuration of a filter, some time.
+    pub(crate) fn capture(&self, filter: Weak<Shared>) {
+        // It is gone only with the process.
+        let _ = self.errands.send(Errand::Capture(filter));
+    }
+
+    /// Looks after a filter's idle instances.
+    pub(crate) fn watch(&self, filter: Weak<Shared>) {
+        let _ = self.errands.send(Errand::Watch(filter));
+    }
+}
+
+struct Work {
+    budget: usize,
+    /// Filters that have a snapshot or warm instances.
+    watched: Vec<Weak<Shared>>,
+    /// The last component that was made readable.
+    readable: Option<(Weak<Plugin>, Readable)>,
+}
+
+impl Work {
+    fn run(mut self, errands: &Receiver<Errand>) {
+        loop {
+            let errand = match self.watched.is_empty() {
+                true => errands.recv().map_err(RecvTimeoutError::from),
+                false => errands.recv_timeout(SWEEP),
+            };
+            match errand {
+                Ok(Errand::Capture(filter)) => {
+                    if let Some(filter) = filter.upgrade() {
+                        self.capture(&filter);
+                    }
+                }
+                Ok(Errand::Watch(filter)) => self.watched.push(filter),
+                Err(RecvTimeoutError::Timeout) => self.sweep(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn capture(&mut self, filter: &Arc<Shared>) {
+        let name = &*filter.plugin.name;
+        let started = Instant::now();
+        // A component is a stranger's, and so much of it is taken apart here.
+        let captured = catch_unwind(AssertUnwindSafe(|| self.try_capture(filter)));
+        let took = started.elapsed();
+        match captured {
+            Ok(Ok(snapshot)) => self.keep(filter, snapshot, took),
+            Ok(Err(error)) => tracing::info!(
+                "plugin {name}: a configuration is not captured and each call runs configure: {error}"
+            ),
+            Err(_) => tracing::error!("plugin {name}: capturing its configuration failed"),
+        }
+    }
+
+    fn try_capture(&mut self, filter: &Arc<Shared>) -> Result<Snapshot, NotCaptured> {
+        let readable = match self.readable.take() {
+            Some((of, readable)) if std::ptr::eq(of.as_ptr(), &raw const *filter.plugin) => {
+                readable
+            }
+            _ => snapshot::readable(filter)?,
+        };
+        let strict = filter.plugin.settings.snapshot == SnapshotPolicy::Auto;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| NotCaptured::Unsupported(error.to_string()))?;
+        let captured = runtime.block_on(snapshot::capture(filter, &readable, strict));
+        self.readable = Some((Arc::downgrade(&filter.plugin), readable));
+        captured
+    }
+
+    fn keep(&mut self, filter: &Arc<Shared>, snapshot: Snapshot, took: Duration) {
+        let name = &*filter.plugin.name;
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        filter.plugin.capture_cost.store(micros, Ordering::Relaxed);
+        if !self.make_room(snapshot.size, filter.plugin.engine.now()) {
+            tracing::debug!(
+                "plugin {name}: no room for a snapshot of {} bytes",
+                snapshot.size
+            );
+            return filter.forget_snapshot();
+        }
+        tracing::debug!(
+            "plugin {name}: calls start from a snapshot of {} bytes, captured in {} ms",
+            snapshot.size,
+            took.as_millis()
+        );
+        filter.snapshot.store(Some(Arc::new(snapshot)));
+        self.watched.push(Arc::downgrade(filter));
+    }
+
+    /// Gives up snapshots that are not in use, those unused for longest first.
+    fn make_room(&mut self, size: usize, now: u64) -> bool {
+        self.watched.retain(|filter| filter.strong_count() > 0);
+        let mut kept: Vec<(u64, usize, Arc<Shared>)> = Vec::new();
+        for filter in self.watched.iter().filter_map(Weak::upgrade) {
+            let size = filter
+                .snapshot
+                .load()
+                .as_ref()
+                .map(|snapshot| snapshot.size);
+            if let Some(size) = size {
+                kept.push((filter.last_used.load(Ordering::Relaxed), size, filter));
+            }
+        }
+        kept.sort_by_key(|(last_used, ..)| std::cmp::Reverse(*last_used));
+        let mut used: usize = kept.iter().map(|(_, size, _)| size).sum();
+        while used + size > self.budget || kept.len() >= SNAPSHOTS {
+            match kept.pop() {
+                Some((last_used, size, filter)) if last_used + ticks(IN_USE) < now => {
+                    used -= size;
+                    filter.forget_snapshot();
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    fn sweep(&mut self) {
+        self.watched.retain(|filter| {
+            let Some(filter) = filter.upgrade() else {
+                return false;
+            };
+            if let Some(warm) = &filter.warm {
+                warm.sweep(filter.plugin.engine.now());
+            }
+            filter.warm.is_some() || filter.snapshot.load().is_some()
+        });
+    }
+}

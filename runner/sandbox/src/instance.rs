@@ -1,0 +1,224 @@
+//! One instance of a component with its store: started, configured, called.
+//! Here a guest's failures get their names. How long an instance lives and
+//! what it is made from is decided in `filter`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
+
+use crate::bindings::apisix::filter::types::Error;
+use crate::bindings::exports::apisix::filter::{request_handler, response_handler};
+use crate::call_state::{CallState, OpenCall};
+use crate::guest_clock::Stalled;
+use crate::image::Image;
+use crate::printable::printable;
+use crate::slots::Taken;
+use crate::{Engine, SandboxError, StopResponse, Verdict, validate};
+
+/// An instance that was started.
+pub(crate) struct Instance {
+    pub(crate) store: Store<CallState>,
+    pub(crate) instance: wasmtime::component::Instance,
+    on_request: Option<request_handler::Guest>,
+    on_response: Option<response_handler::Guest>,
+    /// Calls it has served.
+    pub(crate) uses: u32,
+    /// Given back after the store, which is what takes them.
+    _slots: Taken,
+}
+
+impl Instance {
+    /// Waits for a free place and starts an instance.
+    pub(crate) async fn start(
+        engine: &Engine,
+        image: &Image,
+        state: CallState,
+    ) -> Result<Self, SandboxError> {
+        let slots = engine.slots(image.slots).await?;
+        let mut store = store(engine, state);
+        let started = in_time(&mut store, |store| image.component.instantiate_async(store)).await?;
+        match started {
+            Ok(instance) => Ok(Instance {
+                store,
+                instance,
+                on_request: None,
+                on_response: None,
+                uses: 0,
+                _slots: slots,
+            }),
+            Err(error) => Err(failure(&store, &error)),
+        }
+    }
+
+    /// Lets the guest read its configuration.
+    pub(crate) async fn configure(&mut self, image: &Image) -> Result<(), SandboxError> {
+        let identity = Arc::clone(&self.store.data().identity);
+        let text = String::from_utf8_lossy(&identity.configuration);
+        let result = match image.configuration.load(&mut self.store, &self.instance) {
+            Ok(guest) => {
+                in_time(&mut self.store, |store| guest.call_configure(store, &text)).await?
+            }
+            Err(error) => Err(error),
+        };
+        let answer = result.map_err(|error| failure(&self.store, &error))?;
+        answer.map_err(|reason| SandboxError::ConfigurationRejected(printable(&reason)))
+    }
+
+    /// Opens a call for the guest. Returns how long it took to get here.
+    pub(crate) fn open(&mut self, call: OpenCall) -> Duration {
+        self.store.data_mut().enter_handler(call)
+    }
+
+    /// Takes the call away from the guest.
+    pub(crate) fn close(&mut self) -> OpenCall {
+        self.store.data_mut().leave_handler()
+    }
+
+    /// Finds the handlers once and for all: an instance that serves again may
+    /// do so after its filter has changed to another image.
+    pub(crate) fn keep_handlers(&mut self, image: &Image) -> Result<(), SandboxError> {
+        let mut find = || {
+            let (store, instance) = (&mut self.store, &self.instance);
+            if let Some(indices) = &image.request_handler {
+                self.on_request = Some(indices.load(&mut *store, instance)?);
+            }
+            if let Some(indices) = &image.response_handler {
+                self.on_response = Some(indices.load(&mut *store, instance)?);
+            }
+            Ok(())
+        };
+        let found = find();
+        found.map_err(|error| failure(&self.store, &error))
+    }
+
+    /// Lets the guest handle the request that was opened.
+    pub(crate) async fn on_request(&mut self, image: &Image) -> Result<Verdict, SandboxError> {
+        let Some(indices) = &image.request_handler else {
+            return Err(SandboxError::WrongPhase("request handler"));
+        };
+        if self.on_request.is_none() {
+            let found = indices.load(&mut self.store, &self.instance);
+            self.on_request = Some(found.map_err(|error| failure(&self.store, &error))?);
+        }
+        let Some(guest) = &self.on_request else {
+            unreachable!("it was just found");
+        };
+        let result = in_time(&mut self.store, |store| guest.call_on_request(store)).await?;
+        checked(finish(&mut self.store, result)?)
+    }
+
+    /// Lets the guest handle the response that was opened.
+    pub(crate) async fn on_response(&mut self, image: &Image) -> Result<(), SandboxError> {
+        let Some(indices) = &image.response_handler else {
+            return Err(SandboxError::WrongPhase("response handler"));
+        };
+        if self.on_response.is_none() {
+            let found = indices.load(&mut self.store, &self.instance);
+            self.on_response = Some(found.map_err(|error| failure(&self.store, &error))?);
+        }
+        let Some(guest) = &self.on_response else {
+            unreachable!("it was just found");
+        };
+        let result = in_time(&mut self.store, |store| guest.call_on_response(store)).await?;
+        finish(&mut self.store, result)
+    }
+
+    /// Finds every export that may be called, without calling it.
+    pub(crate) fn find_exports(&mut self, image: &Image) -> wasmtime::Result<()> {
+        let (store, instance) = (&mut self.store, &self.instance);
+        image.configuration.load(&mut *store, instance)?;
+        if let Some(handler) = &image.request_handler {
+            handler.load(&mut *store, instance)?;
+        }
+        if let Some(handler) = &image.response_handler {
+            handler.load(&mut *store, instance)?;
+        }
+        Ok(())
+    }
+}
+
+/// A store limited in memory and interrupted at every tick.
+fn store(engine: &Engine, state: CallState) -> Store<CallState> {
+    let mut store = Store::new(engine.wasmtime(), state);
+    store.limiter(|state| &mut state.memory);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|context| {
+        Ok(match context.data().clock.charge() {
+            false => UpdateDeadline::Interrupt,
+            // Whoever else waits for this thread gets a turn.
+            true => UpdateDeadline::Yield(1),
+        })
+    });
+    store
+}
+
+/// Lets the guest run as long as its clock allows.
+pub(crate) async fn in_time<'a, T, F>(
+    store: &'a mut Store<CallState>,
+    call: impl FnOnce(&'a mut Store<CallState>) -> F,
+) -> Result<T, SandboxError>
+where
+    F: Future<Output = T> + 'a,
+{
+    let clock = Arc::clone(&store.data().clock);
+    let outcome = clock.run(call(store)).await;
+    outcome.map_err(|Stalled(limit)| SandboxError::Stalled(limit))
+}
+
+/// What a handler's answer is worth.
+fn finish<T>(
+    store: &mut Store<CallState>,
+    result: wasmtime::Result<Result<T, String>>,
+) -> Result<T, SandboxError> {
+    if let Some(error) = store.data_mut().gateway_error() {
+        return Err(error.into());
+    }
+    let answer = result.map_err(|error| failure(store, &error))?;
+    answer.map_err(|reason| SandboxError::GuestError(printable(&reason)))
+}
+
+/// Names the cause of a failed call into the guest.
+pub(crate) fn failure(store: &Store<CallState>, error: &wasmtime::Error) -> SandboxError {
+    if error.is::<PoolConcurrencyLimitError>() {
+        return SandboxError::Saturated(Duration::ZERO);
+    }
+    let state = store.data();
+    let trap = match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => return SandboxError::Deadline(state.clock.compute_limit()),
+        Some(trap) => trap.to_string(),
+        None => printable(&format!("{error:#}")),
+    };
+    match state.memory.refused {
+        true => SandboxError::Memory {
+            limit: state.memory.limit(),
+            trap,
+        },
+        false => SandboxError::Trap(trap),
+    }
+}
+
+/// A stop that could not be sent as HTTP is a failure of the filter.
+fn checked(verdict: request_handler::Verdict) -> Result<Verdict, SandboxError> {
+    let request_handler::Verdict::Stop(stop) = verdict else {
+        return Ok(Verdict::Next);
+    };
+    let mut valid = validate::final_status(stop.status);
+    for header in &stop.headers {
+        valid =
+            valid.and_then(|()| validate::response_header(&header.name, header.value.as_bytes()));
+    }
+    match valid {
+        Ok(()) => Ok(Verdict::Stop(StopResponse {
+            status: stop.status,
+            headers: stop
+                .headers
+                .into_iter()
+                .map(|header| (header.name, header.value))
+                .collect(),
+            body: stop.body,
+        })),
+        Err(Error::Invalid(reason)) => Err(SandboxError::InvalidStop(reason)),
+        Err(other) => Err(SandboxError::InvalidStop(other.to_string())),
+    }
+}
