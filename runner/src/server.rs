@@ -125,6 +125,9 @@ impl Connection {
                 Ok(None) => return,
                 Err(error) => return self.refuse(&error, &mut builders).await,
             };
+            // A call that was there before keeps the connection for the one that
+            // the gateway may be about to send.
+            let last = *self.closed.borrow();
             // Only looked at where the call does not end at once.
             let cut = cut_short(&self.link, &mut stopping);
             let reply = self
@@ -139,7 +142,7 @@ impl Connection {
                 return log_lost(&error);
             }
             builders.trim();
-            if *self.closed.borrow() {
+            if last {
                 return;
             }
             if self.link.is_confused() {

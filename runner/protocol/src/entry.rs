@@ -4,12 +4,7 @@
 
 use std::fmt;
 
-use flatbuffers::{ForwardsUOffset, Vector, VectorIter};
-
 use crate::EncodeError;
-use crate::wire::a6::TextEntry;
-
-pub(crate) type TextEntries<'a> = Vector<'a, ForwardsUOffset<TextEntry<'a>>>;
 
 /// One `TextEntry` of the schema. Bytes, not text: the gateway sends what the
 /// client sent.
@@ -52,41 +47,6 @@ impl fmt::Debug for Entry<'_> {
             Some(value) => write!(f, "={}", value.escape_ascii()),
             None => Ok(()),
         }
-    }
-}
-
-/// The entries of a list in the order of the wire, read one by one. An absent
-/// list reads as an empty one. Reading allocates nothing.
-#[derive(Clone)]
-pub struct Entries<'a>(VectorIter<'a, ForwardsUOffset<TextEntry<'a>>>);
-
-impl<'a> Entries<'a> {
-    pub(crate) fn new(list: Option<TextEntries<'a>>) -> Self {
-        Self(list.unwrap_or_default().iter())
-    }
-}
-
-impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
-
-    fn next(&mut self) -> Option<Entry<'a>> {
-        let entry = self.0.next()?;
-        Some(Entry {
-            name: entry.name().unwrap_or_default().bytes(),
-            value: entry.value().map(|value| value.bytes()),
-        })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
-    }
-}
-
-impl ExactSizeIterator for Entries<'_> {}
-
-impl fmt::Debug for Entries<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
     }
 }
 

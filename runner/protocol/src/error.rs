@@ -6,6 +6,7 @@
 use flatbuffers::InvalidFlatbuffer;
 
 use crate::frame::MAX_PAYLOAD;
+use crate::reader::Fault;
 
 /// A payload that is not the FlatBuffer its frame type asks for. The stream is
 /// still in step: the next frame can be read.
@@ -18,7 +19,17 @@ pub struct DecodeError {
 
 impl DecodeError {
     /// `table`: the root as the schema calls it, without its outer namespace.
-    pub(crate) fn new(table: &'static str, invalid: &InvalidFlatbuffer) -> Self {
+    pub(crate) fn new(table: &'static str, fault: Fault) -> Self {
+        let fault = match fault {
+            Fault::Outside => OUTSIDE,
+            Fault::NoFields => NO_FIELDS,
+            Fault::TooOften => TOO_OFTEN,
+        };
+        Self { table, fault }
+    }
+
+    /// The finding of the generated verifier.
+    pub(crate) fn verified(table: &'static str, invalid: &InvalidFlatbuffer) -> Self {
         Self {
             table,
             fault: fault(invalid),
@@ -26,16 +37,20 @@ impl DecodeError {
     }
 }
 
+const OUTSIDE: &str = "something in it lies outside of it";
+const NO_FIELDS: &str = "a table has no field list";
+const TOO_OFTEN: &str = "it refers to the same bytes too often";
+
 /// The verifier's finding in a few words. Its own text has several lines and
 /// positions that mean nothing without the payload.
 fn fault(invalid: &InvalidFlatbuffer) -> &'static str {
     match invalid {
-        InvalidFlatbuffer::RangeOutOfBounds { .. } => "something in it lies outside of it",
-        InvalidFlatbuffer::SignedOffsetOutOfBounds { .. } => "a table has no field list",
+        InvalidFlatbuffer::RangeOutOfBounds { .. } => OUTSIDE,
+        InvalidFlatbuffer::SignedOffsetOutOfBounds { .. } => NO_FIELDS,
         InvalidFlatbuffer::Unaligned { .. } => "a number stands at an odd place",
         InvalidFlatbuffer::InconsistentUnion { .. } => "a choice and its content do not match",
         InvalidFlatbuffer::TooManyTables => "it refers to more tables than it can hold",
-        InvalidFlatbuffer::ApparentSizeTooLarge => "it refers to the same bytes too often",
+        InvalidFlatbuffer::ApparentSizeTooLarge => TOO_OFTEN,
         InvalidFlatbuffer::DepthLimitReached => "its tables are nested too deeply",
         // The schema has neither strings nor required fields.
         InvalidFlatbuffer::MissingRequiredField { .. }

@@ -6,16 +6,9 @@
 use bytes::Bytes;
 
 use crate::frame_builder::Floor;
-use crate::payload::{Payload, Root};
+use crate::reader::Table;
 use crate::wire::a6::extra_info as wire;
 use crate::{DecodeError, EncodeError, FrameBuilder, RpcType};
-
-pub(crate) struct RespRoot;
-
-impl Root for RespRoot {
-    type View<'a> = wire::Resp<'a>;
-    const NAME: &'static str = "ExtraInfo.Resp";
-}
 
 /// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,9 +69,9 @@ pub fn encode_question<'b>(
 /// # Errors
 /// [`DecodeError`] if the payload is not an `ExtraInfo.Resp`.
 pub fn decode_answer(payload: Bytes) -> Result<Option<Bytes>, DecodeError> {
-    let answer = Payload::<RespRoot>::verify(payload)?;
-    Ok(answer
-        .root()
-        .result()
-        .map(|result| answer.share(result.bytes())))
+    let invalid = |fault| DecodeError::new("ExtraInfo.Resp", fault);
+    let place = Table::root(&payload)
+        .and_then(|answer| answer.place(0))
+        .map_err(invalid)?;
+    Ok(place.map(|(start, end)| payload.slice(start..end)))
 }

@@ -2,12 +2,14 @@
 //!
 //! Must not know how several edits of one request are merged.
 
+use std::fmt;
+
 use bytes::Bytes;
 use flatbuffers::{UnionWIPOffset, WIPOffset};
 
 use crate::entry::check_names;
 use crate::frame_builder::Floor;
-use crate::payload::{Payload, Root};
+use crate::reader::{Budget, Fault, List, Place, Table, at_place};
 use crate::wire::a6::httpreq_call as wire;
 use crate::{DecodeError, EncodeError, Entries, Entry, FrameBuilder, RpcType};
 
@@ -31,17 +33,19 @@ pub const METHODS: [&str; 15] = [
     "TRACE",
 ];
 
-pub(crate) struct ReqRoot;
-
-impl Root for ReqRoot {
-    type View<'a> = wire::Req<'a>;
-    const NAME: &'static str = "HTTPReqCall.Req";
+/// A decoded `HTTPReqCall.Req`: the request without its body, which must be
+/// asked for. It owns its bytes and is read in place.
+#[derive(Clone)]
+pub struct Req {
+    payload: Bytes,
+    id: u32,
+    conf_token: u32,
+    method: u8,
+    src_ip: Place,
+    path: Place,
+    args: List,
+    headers: List,
 }
-
-/// A verified `HTTPReqCall.Req`: the request without its body, which must be
-/// asked for.
-#[derive(Debug, Clone)]
-pub struct Req(Payload<ReqRoot>);
 
 impl Req {
     /// Checks the payload of a frame of type 2.
@@ -49,52 +53,75 @@ impl Req {
     /// # Errors
     /// [`DecodeError`] if it is anything else.
     pub fn decode(payload: Bytes) -> Result<Self, DecodeError> {
-        Payload::verify(payload).map(Self)
+        let invalid = |fault| DecodeError::new("HTTPReqCall.Req", fault);
+        Self::read(payload).map_err(invalid)
+    }
+
+    /// The slots of `schema/ext-plugin.fbs`.
+    fn read(payload: Bytes) -> Result<Self, Fault> {
+        let (table, mut budget) = (Table::root(&payload)?, Budget::of(&payload));
+        Ok(Self {
+            id: table.u32(0)?,
+            src_ip: table.place(1)?,
+            method: table.u8(2)?,
+            path: table.place(3)?,
+            args: table.list(4, &mut budget)?,
+            headers: table.list(5, &mut budget)?,
+            conf_token: table.u32(6)?,
+            payload,
+        })
     }
 
     /// The number the gateway gave this call. Any: a worker's first call is 0.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.0.root().id()
+        self.id
     }
 
     /// The client's address in network order: 4 bytes, 16, or none if absent.
     #[must_use]
     pub fn src_ip(&self) -> &[u8] {
-        self.0.root().src_ip().unwrap_or_default().bytes()
+        at_place(&self.payload, self.src_ip).unwrap_or_default()
     }
 
     /// The method; `None` for a number that the schema does not name.
     #[must_use]
     pub fn method(&self) -> Option<&'static str> {
-        METHODS.get(usize::from(self.0.root().method().0)).copied()
+        METHODS.get(usize::from(self.method)).copied()
     }
 
     /// The path without the query: decoded, unless the gateway has rewritten
     /// it before this call (`proxy-rewrite`), when it is percent-encoded.
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
-        self.0.root().path().map(|path| path.bytes())
+        at_place(&self.payload, self.path)
     }
 
     /// Decoded query arguments, one entry per value. Values of one name keep
     /// their order, the names do not.
     #[must_use]
     pub fn args(&self) -> Entries<'_> {
-        Entries::new(self.0.root().args())
+        Entries::new(&self.payload, self.args)
     }
 
     /// Request headers with lower-case names, one entry per value, a hundred
     /// at most.
     #[must_use]
     pub fn headers(&self) -> Entries<'_> {
-        Entries::new(self.0.root().headers())
+        Entries::new(&self.payload, self.headers)
     }
 
     /// What `PrepareConf` answered for this route.
     #[must_use]
     pub fn conf_token(&self) -> u32 {
-        self.0.root().conf_token()
+        self.conf_token
+    }
+}
+
+/// Only the size: the content is a client's.
+impl fmt::Debug for Req {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTPReqCall.Req in {} bytes", self.payload.len())
     }
 }
 

@@ -2,25 +2,27 @@
 //!
 //! Must not know which headers a good reply keeps.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::entry::check_names;
 use crate::frame_builder::Floor;
-use crate::payload::{Payload, Root};
+use crate::reader::{Budget, Fault, List, Table};
 use crate::wire::a6::httpresp_call as wire;
 use crate::{DecodeError, EncodeError, Entries, Entry, FrameBuilder, RpcType};
 
-pub(crate) struct ReqRoot;
-
-impl Root for ReqRoot {
-    type View<'a> = wire::Req<'a>;
-    const NAME: &'static str = "HTTPRespCall.Req";
+/// A decoded `HTTPRespCall.Req`: the upstream's response without its body,
+/// which must be asked for. Method, path and request headers are not in it. It
+/// owns its bytes and is read in place.
+#[derive(Clone)]
+pub struct Req {
+    payload: Bytes,
+    id: u32,
+    conf_token: u32,
+    status: u16,
+    headers: List,
 }
-
-/// A verified `HTTPRespCall.Req`: the upstream's response without its body,
-/// which must be asked for. Method, path and request headers are not in it.
-#[derive(Debug, Clone)]
-pub struct Req(Payload<ReqRoot>);
 
 impl Req {
     /// Checks the payload of a frame of type 4.
@@ -28,31 +30,51 @@ impl Req {
     /// # Errors
     /// [`DecodeError`] if it is anything else.
     pub fn decode(payload: Bytes) -> Result<Self, DecodeError> {
-        Payload::verify(payload).map(Self)
+        let invalid = |fault| DecodeError::new("HTTPRespCall.Req", fault);
+        Self::read(payload).map_err(invalid)
+    }
+
+    /// The slots of `schema/ext-plugin.fbs`.
+    fn read(payload: Bytes) -> Result<Self, Fault> {
+        let (table, mut budget) = (Table::root(&payload)?, Budget::of(&payload));
+        Ok(Self {
+            id: table.u32(0)?,
+            status: table.u16(1)?,
+            headers: table.list(2, &mut budget)?,
+            conf_token: table.u32(3)?,
+            payload,
+        })
     }
 
     /// The number the gateway gave this call. Any, also 0.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.0.root().id()
+        self.id
     }
 
     /// The upstream's status.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.0.root().status()
+        self.status
     }
 
     /// The upstream's headers, names in the case in which it sent them.
     #[must_use]
     pub fn headers(&self) -> Entries<'_> {
-        Entries::new(self.0.root().headers())
+        Entries::new(&self.payload, self.headers)
     }
 
     /// What `PrepareConf` answered for this route.
     #[must_use]
     pub fn conf_token(&self) -> u32 {
-        self.0.root().conf_token()
+        self.conf_token
+    }
+}
+
+/// Only the size: the content is the upstream's.
+impl fmt::Debug for Req {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTPRespCall.Req in {} bytes", self.payload.len())
     }
 }
 

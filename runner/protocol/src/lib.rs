@@ -35,16 +35,17 @@ pub mod frame_builder;
 pub mod gateway_side;
 pub mod http_req_call;
 pub mod http_resp_call;
-mod payload;
 pub mod prepare_conf;
+mod reader;
 
-pub use entry::{Entries, Entry};
+pub use entry::Entry;
 pub use error::{DecodeError, EncodeError};
 pub use frame::{Frame, FrameError, RpcType};
 pub use frame_builder::FrameBuilder;
+pub use reader::Entries;
 
 /// What `flatc` wrote. Its style and its unused half are not ours to mend, and
-/// its `unsafe` reads are reached only behind the verification in [`payload`].
+/// its `unsafe` reads are reached only behind its verifier.
 #[allow(unsafe_code, missing_docs, unreachable_pub, unused, unsafe_op_in_unsafe_fn)]
 #[allow(elided_lifetimes_in_paths, deprecated, clippy::all, clippy::unwrap_used)]
 #[rustfmt::skip]

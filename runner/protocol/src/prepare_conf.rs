@@ -3,23 +3,22 @@
 //!
 //! Must not know what a plugin is, nor how long a token lives.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::frame_builder::Floor;
-use crate::payload::{Payload, Root};
+use crate::reader::{Budget, Fault, List, Place, Table, at_place};
 use crate::wire::a6::prepare_conf as wire;
 use crate::{DecodeError, EncodeError, Entries, FrameBuilder, RpcType};
 
-pub(crate) struct ReqRoot;
-
-impl Root for ReqRoot {
-    type View<'a> = wire::Req<'a>;
-    const NAME: &'static str = "PrepareConf.Req";
+/// A decoded `PrepareConf.Req`. It owns its bytes and is read in place.
+#[derive(Clone)]
+pub struct Req {
+    payload: Bytes,
+    conf: List,
+    key: Place,
 }
-
-/// A verified `PrepareConf.Req`.
-#[derive(Debug, Clone)]
-pub struct Req(Payload<ReqRoot>);
 
 impl Req {
     /// Checks the payload of a frame of type 1.
@@ -27,7 +26,18 @@ impl Req {
     /// # Errors
     /// [`DecodeError`] if it is anything else.
     pub fn decode(payload: Bytes) -> Result<Self, DecodeError> {
-        Payload::verify(payload).map(Self)
+        let invalid = |fault| DecodeError::new("PrepareConf.Req", fault);
+        Self::read(payload).map_err(invalid)
+    }
+
+    /// The slots of `schema/ext-plugin.fbs`.
+    fn read(payload: Bytes) -> Result<Self, Fault> {
+        let (table, mut budget) = (Table::root(&payload)?, Budget::of(&payload));
+        Ok(Self {
+            conf: table.list(0, &mut budget)?,
+            key: table.place(1)?,
+            payload,
+        })
     }
 
     /// The gateway's name for this list, such as `route#1#ext-plugin-pre-req#7`.
@@ -35,14 +45,21 @@ impl Req {
     /// may use the same key for another list.
     #[must_use]
     pub fn key(&self) -> Option<&[u8]> {
-        self.0.root().key().map(|key| key.bytes())
+        at_place(&self.payload, self.key)
     }
 
     /// Plugin names and their configuration in the order in which they run.
     /// None at all is normal: the gateway does not require `conf`.
     #[must_use]
     pub fn conf(&self) -> Entries<'_> {
-        Entries::new(self.0.root().conf())
+        Entries::new(&self.payload, self.conf)
+    }
+}
+
+/// Only the size: configurations hold secrets.
+impl fmt::Debug for Req {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrepareConf.Req in {} bytes", self.payload.len())
     }
 }
 

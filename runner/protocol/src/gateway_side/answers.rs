@@ -3,10 +3,11 @@
 //! Must not know what the gateway does with it.
 
 use bytes::Bytes;
+use flatbuffers::{ForwardsUOffset, Vector};
 
-use crate::payload::{Payload, Root};
+use crate::gateway_side::payload::{Root, verified_root};
 use crate::wire::a6;
-use crate::{DecodeError, Entries, Entry, Frame, RpcType};
+use crate::{DecodeError, Entry, Frame, RpcType};
 
 /// An owned entry of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,9 +152,9 @@ pub fn decode_reply(frame: Frame) -> Result<Reply, ReplyError> {
         None => Err(ReplyError::UnknownType(frame.rpc_type)),
         Some(RpcType::Error) => Ok(Reply::Error(decode_error_code(payload)?)),
         Some(RpcType::PrepareConf) => {
-            let reply = Payload::<PrepareConfRoot>::verify(payload)?;
+            let reply = verified_root::<PrepareConfRoot>(&payload)?;
             Ok(Reply::PrepareConf {
-                conf_token: reply.root().conf_token(),
+                conf_token: reply.conf_token(),
             })
         }
         Some(RpcType::HttpReqCall) => http_req_call(payload),
@@ -168,12 +169,11 @@ pub fn decode_reply(frame: Frame) -> Result<Reply, ReplyError> {
 /// # Errors
 /// [`DecodeError`] if it is not one.
 pub fn decode_error_code(payload: Bytes) -> Result<u8, DecodeError> {
-    Ok(Payload::<ErrRoot>::verify(payload)?.root().code().0)
+    Ok(verified_root::<ErrRoot>(&payload)?.code().0)
 }
 
 fn http_req_call(payload: Bytes) -> Result<Reply, ReplyError> {
-    let reply = Payload::<HttpReqCallRoot>::verify(payload)?;
-    let reply = reply.root();
+    let reply = verified_root::<HttpReqCallRoot>(&payload)?;
     let unknown = ReplyError::UnknownChoice {
         union: "Action",
         number: reply.action_type().0,
@@ -183,15 +183,15 @@ fn http_req_call(payload: Bytes) -> Result<Reply, ReplyError> {
     } else if let Some(stop) = reply.action_as_stop() {
         HttpAction::Stop {
             status: stop.status(),
-            headers: named_values(Entries::new(stop.headers()))?,
+            headers: named_values(stop.headers())?,
             body: stop.body().map(|body| body.bytes().to_vec()),
         }
     } else if let Some(rewrite) = reply.action_as_rewrite() {
         HttpAction::Rewrite {
             path: rewrite.path().map(|path| path.bytes().to_vec()),
-            headers: named_values(Entries::new(rewrite.headers()))?,
-            args: named_values(Entries::new(rewrite.args()))?,
-            resp_headers: named_values(Entries::new(rewrite.resp_headers()))?,
+            headers: named_values(rewrite.headers())?,
+            args: named_values(rewrite.args())?,
+            resp_headers: named_values(rewrite.resp_headers())?,
             body: rewrite.body().map(|body| body.bytes().to_vec()),
         }
     } else {
@@ -204,8 +204,7 @@ fn http_req_call(payload: Bytes) -> Result<Reply, ReplyError> {
 }
 
 fn question(payload: Bytes) -> Result<Asked, ReplyError> {
-    let asked = Payload::<QuestionRoot>::verify(payload)?;
-    let asked = asked.root();
+    let asked = verified_root::<QuestionRoot>(&payload)?;
     match asked.info_type() {
         a6::extra_info::Info::ReqBody => Ok(Asked::ReqBody),
         a6::extra_info::Info::RespBody => Ok(Asked::RespBody),
@@ -220,27 +219,29 @@ fn question(payload: Bytes) -> Result<Asked, ReplyError> {
 }
 
 fn http_resp_call(payload: Bytes) -> Result<Reply, ReplyError> {
-    let reply = Payload::<HttpRespCallRoot>::verify(payload)?;
-    let reply = reply.root();
+    let reply = verified_root::<HttpRespCallRoot>(&payload)?;
     Ok(Reply::HttpRespCall {
         id: reply.id(),
         status: reply.status(),
-        headers: named_values(Entries::new(reply.headers()))?,
+        headers: named_values(reply.headers())?,
         body: reply.body().map(|body| body.bytes().to_vec()),
     })
 }
 
-fn named_values(entries: Entries<'_>) -> Result<Vec<NamedValue>, ReplyError> {
+fn named_values(entries: Option<TextEntries<'_>>) -> Result<Vec<NamedValue>, ReplyError> {
+    let entries = entries.iter().flat_map(|entries| entries.iter());
     entries
-        .map(|entry| match entry.name {
-            [] => Err(ReplyError::NamelessEntry),
-            name => Ok(NamedValue {
-                name: name.to_vec(),
-                value: entry.value.map(<[u8]>::to_vec),
+        .map(|entry| match entry.name() {
+            Some(name) if !name.is_empty() => Ok(NamedValue {
+                name: name.bytes().to_vec(),
+                value: entry.value().map(|value| value.bytes().to_vec()),
             }),
+            _ => Err(ReplyError::NamelessEntry),
         })
         .collect()
 }
+
+type TextEntries<'a> = Vector<'a, ForwardsUOffset<a6::TextEntry<'a>>>;
 
 macro_rules! roots {
     ($($root:ident: $view:ident :: $table:ident = $name:literal;)*) => {$(

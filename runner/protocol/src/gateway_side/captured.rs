@@ -2,12 +2,9 @@
 //!
 //! Must not know where the frame was captured.
 
-use flatbuffers::{Table, VOffsetT};
-
+use crate::DecodeError;
 use crate::frame::{HEADER_LEN, RpcType};
-use crate::payload::verified_root;
-use crate::wire::a6;
-use crate::{DecodeError, http_req_call, http_resp_call};
+use crate::reader::Table;
 
 /// Why a token could not be put into a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,26 +28,14 @@ pub fn set_conf_token(frame: &mut [u8], conf_token: u32) -> Result<(), PatchErro
     let Some((header, payload)) = frame.split_first_chunk_mut::<HEADER_LEN>() else {
         return Err(PatchError::NotACall);
     };
-    let at = match RpcType::from_byte(header[0]) {
-        Some(RpcType::HttpReqCall) => {
-            let call = verified_root::<http_req_call::ReqRoot>(payload)?;
-            position(&call._tab, a6::httpreq_call::Req::VT_CONF_TOKEN)
-        }
-        Some(RpcType::HttpRespCall) => {
-            let call = verified_root::<http_resp_call::ReqRoot>(payload)?;
-            position(&call._tab, a6::httpresp_call::Req::VT_CONF_TOKEN)
-        }
+    let (table, slot) = match RpcType::from_byte(header[0]) {
+        Some(RpcType::HttpReqCall) => ("HTTPReqCall.Req", 6),
+        Some(RpcType::HttpRespCall) => ("HTTPRespCall.Req", 3),
         _ => return Err(PatchError::NotACall),
     };
+    let call = Table::root(payload).map_err(|fault| DecodeError::new(table, fault))?;
+    let at = call.field(slot);
     let token = at.and_then(|at| payload.get_mut(at..)?.first_chunk_mut());
     *token.ok_or(PatchError::NoRoom)? = conf_token.to_le_bytes();
     Ok(())
-}
-
-/// Where a field of a verified table lies, if it is present.
-fn position(table: &Table<'_>, field: VOffsetT) -> Option<usize> {
-    match table.vtable().get(field) {
-        0 => None,
-        offset => Some(table.loc() + usize::from(offset)),
-    }
 }

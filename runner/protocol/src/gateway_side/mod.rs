@@ -9,6 +9,7 @@
 mod answers;
 mod calls;
 mod captured;
+mod payload;
 
 pub use answers::{
     Asked, HttpAction, NamedValue, Reply, ReplyError, decode_error_code, decode_reply,
