@@ -127,6 +127,7 @@ fn a_reload_should_never_be_without_a_socket() {
         &address,
     ];
     let new = std::process::Command::new(RUNNER)
+        .env_clear()
         .args(args)
         .spawn()
         .expect("second runner");
@@ -237,6 +238,7 @@ fn a_runner_that_nobody_reads_should_serve_and_end_in_time() {
     let socket = socket_folder.path().join("runner.sock");
     let mut runner = KillOnDrop(
         std::process::Command::new(RUNNER)
+            .env_clear()
             .args([
                 "serve",
                 "--modules",

@@ -30,6 +30,7 @@ pub mod after_chain;
 pub mod background;
 pub mod cli;
 pub mod commands;
+pub mod compiled_code;
 pub mod conf_cache;
 pub mod config;
 pub mod dispatcher;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use sandbox::{Engine, Filter, Plugin, PluginSettings, SandboxError};
+use sandbox::{CodeOrigin, Engine, Filter, Plugin, PluginSettings, SandboxError};
 use tokio::runtime::Handle;
 use tokio::sync::SetOnce;
 
@@ -199,8 +199,14 @@ impl Module {
         let started = std::time::Instant::now();
         match self.try_load(engine, name, settings).await {
             Ok(plugin) => {
-                let (ms, bytes) = (started.elapsed().as_millis(), self.size);
-                tracing::info!("plugin {name} is ready ({shown}, {bytes} bytes, {ms} ms)");
+                let (ms, bytes) = (started.elapsed().as_secs_f64() * 1e3, self.size);
+                let how = match plugin.code_origin() {
+                    CodeOrigin::Compiled => "compiled",
+                    CodeOrigin::DiskCache => "from the cache",
+                };
+                tracing::info!(
+                    "plugin {name} is ready ({shown}, {bytes} bytes, {how}, {ms:.1} ms)"
+                );
                 Ok(plugin)
             }
             Err(error) => {

@@ -15,16 +15,18 @@ use crate::caretaker::Caretaker;
 use crate::code_cache::CodeCache;
 use crate::guest_clock::TICK;
 use crate::slots::{Slots, Taken};
-use crate::{SandboxError, host};
+use crate::{DiskCache, SandboxError, host};
 
 /// What the operator may choose about the engine.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct EngineSettings {
     /// How many instances may exist at the same time, over all plugins. Each
     /// takes a slot of about 4 GiB of address space, not of memory.
     pub instances: u32,
     /// Bytes that all snapshots of configurations together may take.
     pub snapshot_memory: usize,
+    /// Where compiled components are kept, if anywhere.
+    pub cache: Option<DiskCache>,
 }
 
 /// Where instances come from.
@@ -44,6 +46,7 @@ pub enum Allocation {
 pub struct Engine {
     wasmtime: wasmtime::Engine,
     allocation: Allocation,
+    cache: Option<DiskCache>,
     slots: Arc<Slots>,
     plain: Linker<CallState>,
     with_wasi: Linker<CallState>,
@@ -74,6 +77,7 @@ impl Engine {
             ticker: EpochTicker::start(&wasmtime)?,
             wasmtime,
             allocation,
+            cache: settings.cache,
             slots: Arc::new(Slots::new(slots)),
             plain,
             with_wasi,
@@ -88,6 +92,10 @@ impl Engine {
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.wasmtime
+    }
+
+    pub(crate) fn cache(&self) -> Option<&DiskCache> {
+        self.cache.as_ref()
     }
 
     pub(crate) fn linker(&self, with_wasi: bool) -> &Linker<CallState> {

@@ -13,8 +13,8 @@
 //! * It may ask the gateway questions through the [`Gateway`] port.
 //! * It has limits of time, computing and waiting, and of memory; it has no files, sockets, environment or
 //!   arguments, whatever it imports.
-//! * It is native code only after this process compiled it: precompiled files
-//!   are refused.
+//! * It is native code only after this installation compiled it: precompiled
+//!   files are refused, and the cache's own are checked with a secret.
 
 mod bindings;
 mod call;
@@ -23,6 +23,7 @@ mod caretaker;
 mod chain_values;
 mod code_cache;
 mod conversation;
+mod disk_cache;
 mod engine;
 mod error;
 mod filter;
@@ -47,6 +48,7 @@ mod validate;
 mod warm;
 
 pub use call::Call;
+pub use disk_cache::{CacheError, CodeOrigin, DiskCache};
 pub use engine::{Allocation, Engine, EngineSettings};
 pub use error::{LoadError, SandboxError};
 pub use filter::Filter;

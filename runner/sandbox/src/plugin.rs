@@ -5,12 +5,11 @@ use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use wasmtime::Precompiled;
-use wasmtime::component::Component;
 
 use crate::call_state::{CallState, Identity};
 use crate::image::Image;
 use crate::instance::Instance;
-use crate::{Engine, LoadError, PluginSettings, imports, snapshot};
+use crate::{CodeOrigin, Engine, LoadError, PluginSettings, disk_cache, imports, snapshot};
 
 /// A plugin that can serve calls.
 pub struct Plugin {
@@ -18,6 +17,7 @@ pub struct Plugin {
     pub(crate) name: Arc<str>,
     pub(crate) settings: PluginSettings,
     pub(crate) image: Image,
+    code_origin: CodeOrigin,
     /// What it was compiled from; snapshots are made of it.
     pub(crate) wasm: Vec<u8>,
     /// What capturing a configuration has cost, or will: microseconds.
@@ -25,9 +25,10 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Compiles and links a component on a thread of its own, then proves that
-    /// an instance of it can be started. Never call it inside a call: it takes
-    /// milliseconds to seconds.
+    /// Compiles a component, or finds it compiled in the engine's cache, and
+    /// links it on a thread of its own, then proves that an instance of it can
+    /// be started. Never call it inside a call: it takes milliseconds to
+    /// seconds.
     ///
     /// # Errors
     /// [`LoadError`], in the terms of the component's author.
@@ -45,6 +46,11 @@ impl Plugin {
         };
         plugin.prove_start().await?;
         Ok(plugin)
+    }
+
+    /// Whether it was compiled when it was loaded.
+    pub fn code_origin(&self) -> CodeOrigin {
+        self.code_origin
     }
 
     /// Starts an instance and finds its exports with the right types, without
@@ -68,7 +74,8 @@ fn compile(
     settings: PluginSettings,
 ) -> Result<Plugin, LoadError> {
     recognise(&wasm)?;
-    let component = Component::new(engine.wasmtime(), &wasm).map_err(|error| refused(&error))?;
+    let (component, code_origin) =
+        disk_cache::component(&engine, &wasm).map_err(|error| refused(&error))?;
     imports::check(&component)?;
     imports::check_exports(&component)?;
     let image = Image::link(&engine, &component)?;
@@ -77,6 +84,7 @@ fn compile(
         name,
         settings,
         image,
+        code_origin,
         capture_cost: AtomicU64::new(snapshot::expected_cost(wasm.len())),
         wasm,
     })

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::Background;
 use crate::cli::ServeOptions;
+use crate::compiled_code::open_cache;
 use crate::conf_cache::ConfCache;
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::dispatcher::Dispatcher;
@@ -126,6 +127,7 @@ fn start_engine(config: &Config) -> Result<Arc<Engine>> {
     let settings = EngineSettings {
         instances: config.instances,
         snapshot_memory: config.snapshot_memory,
+        cache: open_cache(&config.cache),
     };
     let engine = match Engine::start(settings) {
         Ok(engine) => engine,

@@ -9,9 +9,10 @@ use nix::unistd::Gid;
 use sandbox::{InstancePolicy, PluginSettings, SnapshotPolicy};
 use tracing::level_filters::LevelFilter;
 
+use super::cache::{self, CacheSettings};
 use super::env::Environment;
 use super::place;
-use super::raw::{RawConfig, RawInstances, RawLimits, RawPlugin, RawSnapshot, RawSocket};
+use super::raw::{RawCache, RawConfig, RawInstances, RawLimits, RawPlugin, RawSnapshot, RawSocket};
 use crate::socket_owner::{self, Owner};
 
 /// Set by the gateway for the runner it starts
@@ -53,6 +54,8 @@ pub struct Config {
     pub configuration_memory: usize,
     /// Bytes that snapshots of configured instances may take, likewise.
     pub snapshot_memory: usize,
+    /// Compiled components on disk.
+    pub cache: CacheSettings,
 }
 
 /// How plugins run: all of them, and those named otherwise.
@@ -157,8 +160,10 @@ impl Source {
             let message = format!("{level:?} is not one of error, warn, info, debug, trace");
             self.value_error("logging.level", message)
         })?;
+        let listen = self.address(&raw, listen, env)?;
         Ok(Config {
-            listen: self.address(&raw, listen, env)?,
+            cache: self.cache(&raw.cache, &listen, env)?,
+            listen,
             log_level,
             plugins: self.plugins(&raw)?,
             instances: self.at_least_one("limits.instances", raw.limits.instances)?,
@@ -267,6 +272,26 @@ impl Source {
                 .map(|(name, plugin)| Ok((name.clone(), settle(name, plugin)?)))
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    fn cache(
+        &self,
+        raw: &RawCache,
+        socket: &Path,
+        env: &dyn Environment,
+    ) -> Result<CacheSettings, ConfigError> {
+        let folders = match &raw.dir {
+            None => cache::automatic_folders(socket, env),
+            Some(dir) => match self.expand("cache.dir", dir, env)? {
+                dir if dir.is_empty() => {
+                    let message = "is empty; give a folder, or null to find one".into();
+                    return Err(self.value_error("cache.dir", message));
+                }
+                dir => vec![PathBuf::from(dir)],
+            },
+        };
+        let max_bytes = u64::from(raw.max_mib) << 20;
+        Ok(CacheSettings { folders, max_bytes })
     }
 
     fn limits(&self, raw: &RawLimits) -> Result<sandbox::Limits, ConfigError> {
@@ -415,6 +440,21 @@ mod tests {
     }
 
     #[test]
+    fn a_cache_folder_that_is_named_should_be_the_only_one() {
+        let env: &[(&str, &str)] = &[("HOME", "/home/u"), ("MY", "/my")];
+        for (text, folder) in [
+            ("cache: {dir: /c}", "/c"),
+            ("cache: {dir: $env.MY, max_mib: 3}", "/my"),
+        ] {
+            let config = check(text, None, env).expect(text);
+            assert_eq!(config.cache.folders, [Path::new(folder)], "{text}");
+        }
+        let config = check("cache: {max_mib: 3}", None, env).expect("a configuration");
+        assert_eq!(config.cache.max_bytes, 3 << 20);
+        assert_eq!(config.cache.folders.len(), 2);
+    }
+
+    #[test]
     fn a_mistake_should_be_named_with_file_key_and_line() {
         let rows = [
             (
@@ -444,6 +484,14 @@ mod tests {
             (
                 "limits:\n  gateway_ms: 60000\n",
                 "c.yaml:2: limits.gateway_ms: must be below 60000",
+            ),
+            (
+                "cache:\n  dir: ''\n",
+                "c.yaml:2: cache.dir: is empty; give a folder",
+            ),
+            (
+                "cache:\n  dir: $env.NOPE\n",
+                "c.yaml:2: cache.dir: the environment variable NOPE",
             ),
             (
                 "socket: /s\n",
@@ -480,6 +528,7 @@ mod tests {
                     "configurations_mib",
                 ],
             ),
+            ("cache", &["dir", "max_mib"]),
         ] {
             for key in keys {
                 assert!(

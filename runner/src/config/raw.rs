@@ -17,6 +17,8 @@ pub struct RawConfig {
     pub limits: RawLimits,
     /// What is different for single plugins, by name.
     pub plugins: BTreeMap<String, RawPlugin>,
+    /// What is kept for the next start.
+    pub cache: RawCache,
 }
 
 /// `socket`.
@@ -161,4 +163,27 @@ pub enum RawSnapshot {
 pub enum RawInstances {
     Fresh,
     Warm,
+}
+
+/// `cache`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping such as `dir: PATH`"
+)]
+pub struct RawCache {
+    /// A folder, or `$env.NAME`; null finds one.
+    pub dir: Option<String>,
+    /// Compiled components on disk, MiB; 0 keeps none.
+    pub max_mib: u32,
+}
+
+impl Default for RawCache {
+    fn default() -> Self {
+        RawCache {
+            dir: None,
+            max_mib: 512,
+        }
+    }
 }

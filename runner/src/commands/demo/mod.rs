@@ -75,6 +75,8 @@ pub fn run() -> Result<()> {
     let socket = folder.path().join("runner.sock");
     let mut config = config::load(None, socket.to_str(), &ProcessEnvironment)?;
     config.log_level = LevelFilter::WARN;
+    // It leaves nothing behind.
+    config.cache.max_bytes = 0;
     let _log = telemetry::start(config.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
