@@ -19,6 +19,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use wasmtime::component::Component;
 
@@ -113,9 +114,13 @@ impl DiskCache {
         engine: &wasmtime::Engine,
         wasm: &[u8],
     ) -> Result<(Component, CodeOrigin), wasmtime::Error> {
+        let started = Instant::now();
         let key = Key::new(engine, wasm);
         match self.read(engine, &key) {
-            Ok(component) => return Ok((component, CodeOrigin::DiskCache)),
+            Ok(component) => {
+                tracing::debug!("{} took {:?}", self.shown(&key), started.elapsed());
+                return Ok((component, CodeOrigin::DiskCache));
+            }
             Err(Miss::Absent) => {}
             Err(Miss::Outdated(reason)) => tracing::debug!("{}: {reason}", self.shown(&key)),
             Err(Miss::Untrusted(reason)) => tracing::warn!(
