@@ -353,10 +353,12 @@ fn a_component_that_cannot_be_compiled_should_be_wasmtimes_error() {
 fn what_was_used_longest_ago_should_go_first() {
     let here = Installation::new();
     let size = here.bytes("mine").len() as u64;
-    let days_ago = |name: &str, days: u64| {
+    let set_used = |name: &str, time: SystemTime| {
         let file = fs::File::options().append(true).open(here.file(name));
-        let time = SystemTime::now() - Duration::from_secs(days * 86_400);
         file.and_then(|file| file.set_modified(time)).expect(name);
+    };
+    let days_ago = |name: &str, days: u64| {
+        set_used(name, SystemTime::now() - Duration::from_secs(days * 86_400));
     };
     let there = |name: &str| here.file(name).exists();
     here.load("third");
@@ -392,6 +394,9 @@ fn what_was_used_longest_ago_should_go_first() {
         "drafts and foreign files"
     );
 
+    // A clock that was set back does not make the newest one the oldest.
+    let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+    set_used("fourth", tomorrow);
     let one = DiskCache::open(&here.folder(), size + size / 2).expect("a cache");
     one.component(&here.engine, &wasm("fifth")).expect("loads");
     let kept = ["mine", "third", "fourth", "fifth"].map(there);
