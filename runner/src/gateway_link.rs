@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use protocol::{Frame, FrameBuilder, FrameError, RpcType, extra_info, frame};
 use sandbox::{Answer, Gateway, GatewayError, Question};
+use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex, Semaphore};
 
 /// Memory an idle connection keeps for its next frame. A larger frame's memory
@@ -23,8 +25,8 @@ const OUTSTANDING: usize = 32;
 /// may use it to ask; nobody else reads or writes meanwhile.
 #[derive(Debug)]
 pub struct GatewayLink {
-    stream: UnixStream,
-    inbox: Mutex<BytesMut>,
+    outgoing: OwnedWriteHalf,
+    incoming: Mutex<Incoming>,
     /// Bytes of the frame that was read last; its memory goes with it.
     last_frame: AtomicUsize,
     /// A question was written half: nothing can be written behind it.
@@ -38,6 +40,14 @@ pub struct GatewayLink {
     /// Answers that are still to come: one that a call did not wait for comes
     /// before the next call.
     owed: AtomicUsize,
+}
+
+/// What the gateway sends.
+#[derive(Debug)]
+struct Incoming {
+    stream: OwnedReadHalf,
+    /// What was read and is not yet a frame.
+    inbox: BytesMut,
 }
 
 /// Why no further frame can be read.
@@ -61,9 +71,11 @@ impl GatewayLink {
     /// Takes over a connection that was just accepted.
     #[must_use]
     pub fn new(stream: UnixStream) -> Self {
+        let (stream, outgoing) = stream.into_split();
+        let inbox = BytesMut::new();
         GatewayLink {
-            stream,
-            inbox: Mutex::new(BytesMut::new()),
+            outgoing,
+            incoming: Mutex::new(Incoming { stream, inbox }),
             last_frame: AtomicUsize::new(0),
             torn: AtomicBool::new(false),
             confused: AtomicBool::new(false),
@@ -94,24 +106,27 @@ impl GatewayLink {
     }
 
     async fn next_frame(&self) -> Result<Option<Frame>, ReadError> {
-        let mut inbox = self.inbox.lock().await;
+        let mut incoming = self.incoming.lock().await;
+        let Incoming { stream, inbox } = &mut *incoming;
         if inbox.is_empty() && self.last_frame.load(Ordering::Relaxed) > KEPT {
             *inbox = BytesMut::new();
         }
         loop {
-            if let Some(frame) = frame::decode(&mut inbox)? {
+            if let Some(frame) = frame::decode(inbox)? {
                 self.last_frame
                     .store(frame.payload.len(), Ordering::Relaxed);
                 self.note_word();
                 return Ok(Some(frame));
             }
-            let room = frame::next_read(&inbox);
+            let room = frame::next_read(inbox);
             inbox.reserve(room);
-            if self.read_some(&mut inbox).await? == 0 {
+            // Unlike a try, this remembers that a short read took all there
+            // was, and so saves the next one that would find nothing.
+            if stream.read_buf(inbox).await? == 0 {
                 return match inbox.is_empty() {
                     true => Ok(None),
                     false => Err(ReadError::Torn {
-                        missing: frame::missing(&inbox),
+                        missing: frame::missing(inbox),
                     }),
                 };
             }
@@ -124,11 +139,11 @@ impl GatewayLink {
     /// The socket's; the gateway is gone.
     pub async fn write(&self, mut frame: &[u8]) -> std::io::Result<()> {
         while !frame.is_empty() {
-            match self.stream.try_write(frame) {
+            match self.outgoing.try_write(frame) {
                 Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
                 Ok(written) => frame = &frame[written..],
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.stream.writable().await?;
+                    self.outgoing.writable().await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -162,17 +177,6 @@ impl GatewayLink {
     fn note_word(&self) {
         let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_word.store(now, Ordering::Relaxed);
-    }
-
-    async fn read_some(&self, inbox: &mut BytesMut) -> std::io::Result<usize> {
-        loop {
-            match self.stream.try_read_buf(inbox) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.stream.readable().await?;
-                }
-                outcome => return outcome,
-            }
-        }
     }
 
     /// Writes and reads at the same time: the gateway answers one question
@@ -298,7 +302,7 @@ mod tests {
         drop(read.expect("readable"));
         let waiting = tokio::time::timeout(20 * MS, link.read_frame()).await;
         assert!(waiting.is_err(), "nothing more comes");
-        let kept = link.inbox.lock().await.capacity();
+        let kept = link.incoming.lock().await.inbox.capacity();
         assert!(kept <= KEPT, "{kept} bytes are kept");
     }
 }

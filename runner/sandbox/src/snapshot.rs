@@ -3,8 +3,6 @@
 //! with the configuration applied. Nothing of a request is ever in it, since it
 //! is taken of an instance that never saw one.
 
-use std::future::Future;
-
 use wasmtime::component::{Component, Lift, WasmList};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
@@ -160,20 +158,12 @@ impl ComponentInstanceState for Reader {
         }
     }
 
-    fn call_func_ret_s32(
-        &mut self,
-        instance: &str,
-        func: &str,
-    ) -> impl Future<Output = i32> + Send {
-        async { self.read(instance, func).await.unwrap_or_default() }
+    async fn call_func_ret_s32(&mut self, instance: &str, func: &str) -> i32 {
+        self.read(instance, func).await.unwrap_or_default()
     }
 
-    fn call_func_ret_s64(
-        &mut self,
-        instance: &str,
-        func: &str,
-    ) -> impl Future<Output = i64> + Send {
-        async { self.read(instance, func).await.unwrap_or_default() }
+    async fn call_func_ret_s64(&mut self, instance: &str, func: &str) -> i64 {
+        self.read(instance, func).await.unwrap_or_default()
     }
 
     async fn call_func_ret_f32(&mut self, instance: &str, func: &str) -> u32 {
