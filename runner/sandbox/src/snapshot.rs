@@ -9,7 +9,7 @@ use wasmtime_wizer::{ComponentInstanceState, Wizer};
 use crate::filter::Shared;
 use crate::image::Image;
 use crate::instance::{Instance, in_time};
-use crate::{LoadError, SandboxError};
+use crate::{LoadError, SandboxError, shim};
 
 /// A captured configuration.
 pub(crate) struct Snapshot {
@@ -46,8 +46,9 @@ pub(crate) type Readable = Component;
 /// Rebuilds and compiles a component so that its state can be read.
 pub(crate) fn readable(filter: &Shared) -> Result<Readable, NotCaptured> {
     let plugin = &filter.plugin;
+    let wasm = shim::without_or_same(&plugin.wasm);
     let (_, wasm) = Wizer::new()
-        .instrument_component(&plugin.wasm)
+        .instrument_component(&wasm)
         .map_err(unsupported)?;
     Component::new(plugin.engine.wasmtime(), &wasm).map_err(unsupported)
 }
@@ -60,8 +61,9 @@ pub(crate) async fn capture(
     strict: bool,
 ) -> Result<Snapshot, NotCaptured> {
     let plugin = &filter.plugin;
+    let wasm = shim::without_or_same(&plugin.wasm);
     let (context, _) = Wizer::new()
-        .instrument_component(&plugin.wasm)
+        .instrument_component(&wasm)
         .map_err(unsupported)?;
     let image = Image::link(&plugin.engine, readable)?;
     let mut state = filter.state();

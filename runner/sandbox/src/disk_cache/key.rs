@@ -6,6 +6,8 @@ use std::hash::{Hash, Hasher};
 
 use sha2::{Digest, Sha256};
 
+use crate::shim;
+
 /// Changes whenever the layout of the files does.
 const FORMAT: &[u8] = b"apisix-wasm-runner, compiled component, format 1\0";
 
@@ -26,6 +28,7 @@ impl Key {
         compatibility.hash(&mut settings);
         let mut whole = Sha256::new();
         whole.update(FORMAT);
+        whole.update(shim::VERSION.to_le_bytes());
         whole.update(Sha256::digest(version));
         whole.update(settings.0.finalize());
         whole.update(Sha256::digest(wasm));

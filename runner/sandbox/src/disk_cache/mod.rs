@@ -27,7 +27,7 @@ use self::entry::SealedFile;
 use self::folder::{Folder, ReadError};
 use self::key::Key;
 use self::secret::Secret;
-use crate::Engine;
+use crate::{Engine, shim};
 
 /// Where the native code of a component came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl DiskCache {
                 self.shown(&key)
             ),
         }
-        let component = Component::new(engine, wasm)?;
+        let component = shim::compile(engine, wasm)?;
         match self.write(&key, &component) {
             Ok(()) => {}
             Err(error) if self.cannot_write.swap(true, Ordering::Relaxed) => {
@@ -204,7 +204,7 @@ pub(crate) fn component(
     match engine.cache() {
         Some(cache) => cache.component(engine.wasmtime(), wasm),
         None => Ok((
-            Component::new(engine.wasmtime(), wasm)?,
+            shim::compile(engine.wasmtime(), wasm)?,
             CodeOrigin::Compiled,
         )),
     }
