@@ -59,6 +59,10 @@ fn every_command_should_have_help_with_what_a_stranger_needs() {
                 "path_for_test",
             ],
         ),
+        (
+            &["bench", "--help"],
+            &["Examples:", "--socket", "--pid", "runner serve"],
+        ),
         (&["demo", "--help"], &["captured"]),
         (&["version", "--help"], &["wasmtime"]),
     ] {

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(options) => commands::serve::run(&options),
         Command::Demo => commands::demo::run(),
+        Command::Bench(options) => commands::bench::run(&options),
         Command::Version => commands::version::run(),
         Command::Completions { shell } => commands::completions::run(shell),
     };

@@ -1,6 +1,7 @@
 //! One file per command of the command line. Each sets the rooms up and lets
 //! them work; none knows how a call is served.
 
+pub mod bench;
 pub mod completions;
 pub mod demo;
 pub mod serve;

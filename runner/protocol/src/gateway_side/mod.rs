@@ -10,9 +10,11 @@ mod answers;
 mod calls;
 mod captured;
 mod payload;
+mod repeated;
 
 pub use answers::{
     Asked, HttpAction, NamedValue, Reply, ReplyError, decode_error_code, decode_reply,
 };
 pub use calls::{HttpReqCall, HttpRespCall, PrepareConf, encode_answer};
 pub use captured::{PatchError, set_conf_token};
+pub use repeated::{RepeatError, RepeatedCall, RepeatedReply};
