@@ -36,6 +36,8 @@ pub(crate) struct Edits {
     pub(crate) add_args: Pairs,
     pub(crate) remove_args: Vec<String>,
     pub(crate) set_body: Option<String>,
+    /// The body that came is sent on as one of our own.
+    pub(crate) echo_body: bool,
     pub(crate) set_response_headers: Pairs,
 }
 
@@ -80,6 +82,7 @@ fn request_key(config: &mut Config, reader: &mut Reader<'_>, key: &str) -> Resul
         "add_args" => edits.add_args = reader.pairs()?,
         "remove_args" => edits.remove_args = reader.strings()?,
         "set_body" => edits.set_body = Some(reader.string()?),
+        "echo_body" => edits.echo_body = reader.boolean()?,
         "set_response_headers" => edits.set_response_headers = reader.pairs()?,
         "status" => stop(config).status = Some(reader.number()?),
         "response_headers" => stop(config).headers = reader.pairs()?,

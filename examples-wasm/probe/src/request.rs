@@ -93,6 +93,11 @@ fn edit(edits: &Edits, request: &mut Request) -> Result<(), Error> {
     if let Some(body) = &edits.set_body {
         request.set_body(body.as_bytes())?;
     }
+    if edits.echo_body
+        && let Some(body) = request.body()?
+    {
+        request.set_body(&body)?;
+    }
     for (name, value) in &edits.set_response_headers {
         request.set_response_header(name, value)?;
     }

@@ -89,6 +89,17 @@ fn the_gateway_is_asked_without_a_report_too() {
 }
 
 #[test]
+fn the_body_that_came_is_sent_back_when_asked_for() {
+    let outcome = run(r#"{"echo_body":true}"#);
+    outcome.passed();
+    assert_eq!(outcome.questions, ["body"]);
+    assert_eq!(outcome.edits, ["set-body hello"]);
+    let without = run_request::<Probe>(r#"{"echo_body":true}"#, FakeRequest::new("GET", "/"));
+    without.passed();
+    assert_eq!(without.edits, NOTHING);
+}
+
+#[test]
 fn edits_follow_the_documented_order_not_the_written_one() {
     let outcome = run(r#"{
         "set_response_headers": {"x-early": "1"},
