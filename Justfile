@@ -17,6 +17,19 @@ release:
 examples *NAMES:
     examples-wasm/build {{NAMES}}
 
+# Measure the runner beside a floor and, with PEER_SOCKET, PEER_PLUGIN and
+# PEER_CONF in the environment, beside another runner, into bench/results/:
+# ten minutes, or one with --quick.
+bench *OPTIONS: examples
+    cargo build --locked --release -p runner -p bench
+    target/release/measure matrix {{OPTIONS}}
+
+# Count the instructions of a request with callgrind (apt: valgrind), into
+# bench/results/: some minutes.
+callgrind *OPTIONS: examples
+    cargo build --locked --release -p runner -p bench
+    target/release/measure instructions {{OPTIONS}}
+
 # Install what the tests need, then run all of them.
 test: setup examples check-gen
     cargo test --locked --workspace

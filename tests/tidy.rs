@@ -70,10 +70,10 @@ fn only_its_room_should_name_a_crate() {
         ("wasmtime", &["runner/sandbox"][..]),
         ("wasmtime-wasi", &["runner/sandbox"]),
         ("flatbuffers", &["runner/protocol"]),
-        ("tokio", &["runner", "runner/sandbox"]),
+        ("tokio", &["runner", "runner/sandbox", "bench"]),
         ("serde_yaml", &["runner"]),
         ("sandbox", &["runner"]),
-        ("protocol", &["runner", "tests/harness"]),
+        ("protocol", &["runner", "tests/harness", "bench"]),
     ];
     for manifest in files(&["Cargo.toml"]) {
         let folder = manifest.parent().expect("folder");

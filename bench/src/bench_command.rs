@@ -1,0 +1,47 @@
+//! `runner bench` as a tool: one measurement, and its figures.
+//!
+//! Must not know what is compared with what.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// The figures that are used, of those that `runner bench --json` prints.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Figures {
+    pub(crate) per_second: f64,
+    pub(crate) latency_us: Latency,
+    pub(crate) process: Option<Process>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p99_9: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Process {
+    pub(crate) cpu_us: f64,
+    pub(crate) user_us: f64,
+    pub(crate) system_us: f64,
+}
+
+/// Measures once. Any failed call is an error: figures beside it would say
+/// nothing.
+pub(crate) fn measure(runner: &Path, socket: &Path, words: &[String]) -> Result<Figures> {
+    let output = Command::new(runner)
+        .args(["bench", "--json", "--socket"])
+        .arg(socket)
+        .args(words)
+        .output()
+        .with_context(|| format!("{} cannot be run", runner.display()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{}", said.trim().trim_start_matches("error: "));
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
