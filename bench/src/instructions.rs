@@ -7,6 +7,8 @@
 //! takes is their difference, so that connections, configurations and the start
 //! cancel out. The clock of the sandbox ticks in both and remains: under
 //! callgrind a request takes fifty times as long, and ticks weigh as much more.
+//! Its CPU also lacks the newest vector instructions, so that copying counts for
+//! more than it costs.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

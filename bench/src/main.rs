@@ -99,16 +99,16 @@ fn run(cli: &Cli) -> Result<()> {
 }
 
 fn matrix(cli: &Cli, options: &MatrixOptions) -> Result<()> {
-    let (rounds, seconds) = match options.quick {
-        true => (1, 0.5),
-        false => (options.rounds, options.seconds),
+    let (rounds, seconds, warmup) = match options.quick {
+        true => (1, 0.5, 200),
+        false => (options.rounds, options.seconds, 500),
     };
     let plan = Plan {
         programs: programs()?,
         modules: cli.modules.clone(),
         rounds,
         time: Duration::try_from_secs_f64(seconds).context("--seconds")?,
-        warmup: Duration::from_millis(300),
+        warmup: Duration::from_millis(warmup),
         peer: Peer::of_environment(),
     };
     let mut loads = cases::loads(&modules::others(&cli.modules)?);

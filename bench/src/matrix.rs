@@ -160,19 +160,19 @@ impl Site<'_> {
         config: &str,
         results: &mut Results,
     ) -> Result<()> {
-        let mut add = |name: &'static str, value: Result<f64>| {
-            self.bar.set_message(format!("{}: {name}", subject.name));
-            match value {
-                Ok(value) => results.add_extreme((name, subject.name), value),
-                Err(why) => {
-                    let what = format!("{name} on {}", subject.name);
-                    results.skipped.insert(what, self.reason(&why));
-                }
+        let mut add = |name: &'static str, value: Result<f64>| match value {
+            Ok(value) => results.add_extreme((name, subject.name), value),
+            Err(why) => {
+                let what = format!("{name} on {}", subject.name);
+                results.skipped.insert(what, self.reason(&why));
             }
         };
         let three = || self.start_runner(subject.name, config, &self.three_modules);
         let twenty = || self.start_runner(subject.name, config, &self.twenty_modules);
-        for _ in 0..self.plan.rounds {
+        for round in 1..=self.plan.rounds {
+            let name = subject.name;
+            self.bar
+                .set_message(format!("round {round}: start and configurations of {name}"));
             let first = |server: Result<Server>| extremes::first_answer_ms(&server?);
             add(table::START_3, first(three()));
             add(table::START_20, first(twenty()));
@@ -186,6 +186,7 @@ impl Site<'_> {
                 Err(why) => add(table::PREPARE, Err(why)),
             }
         }
+        self.bar.set_message(format!("memory of {}", subject.name));
         add(
             table::IDLE,
             three().and_then(|server| extremes::idle_mib(&server)),
