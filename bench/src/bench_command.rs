@@ -30,10 +30,23 @@ pub(crate) struct Process {
     pub(crate) system_us: f64,
 }
 
-/// Measures once. Any failed call is an error: figures beside it would say
+/// Measures once, on the core if one is given. Any failed call is an error: figures beside it would say
 /// nothing.
-pub(crate) fn measure(runner: &Path, socket: &Path, words: &[String]) -> Result<Figures> {
-    let output = Command::new(runner)
+pub(crate) fn measure(
+    runner: &Path,
+    socket: &Path,
+    words: &[String],
+    core: Option<&str>,
+) -> Result<Figures> {
+    let mut command = match core {
+        None => Command::new(runner),
+        Some(core) => {
+            let mut command = Command::new("taskset");
+            command.args(["--cpu-list", core]).arg(runner);
+            command
+        }
+    };
+    let output = command
         .args(["bench", "--json", "--socket"])
         .arg(socket)
         .args(words)

@@ -150,7 +150,7 @@ impl Site<'_> {
         let count = ["--requests", &requests];
         let words = [&usual[..], &count, options].concat();
         let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-        measure(self.runner, server.socket(), &words)?;
+        measure(self.runner, server.socket(), &words, None)?;
         Ok(())
     }
 

@@ -64,12 +64,13 @@ struct MatrixOptions {
     #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// Seconds of each measurement.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 1.5)]
     seconds: f64,
     /// One short round of all: shows that it works, and little more.
     #[arg(long)]
     quick: bool,
-    /// Only loads with this in their name, or on a program of this name.
+    /// Only loads with this in their name, or on a program of this name, beside
+    /// the floor.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 }
@@ -109,6 +110,7 @@ fn matrix(cli: &Cli, options: &MatrixOptions) -> Result<()> {
         rounds,
         time: Duration::try_from_secs_f64(seconds).context("--seconds")?,
         warmup: Duration::from_millis(warmup),
+        extremes: options.only.is_none(),
         peer: Peer::of_environment(),
     };
     let mut loads = cases::loads(&modules::others(&cli.modules)?);

@@ -11,14 +11,17 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 
-use crate::bench_command::measure;
+use crate::bench_command::{Figures, measure};
 use crate::cases::{self, Load, Program, SUBJECTS, Subject, Work};
 use crate::extremes;
 use crate::modules;
 use crate::peer::Peer;
 use crate::results::{Key, Results};
-use crate::server::Server;
+use crate::server::{Server, confine};
 use crate::table;
+
+/// Which core, where all share one.
+const ONE_CORE: &str = "0";
 
 /// What to do.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) time: Duration,
     /// Before each measurement.
     pub(crate) warmup: Duration,
+    /// Whether to measure also what no load shows.
+    pub(crate) extremes: bool,
     pub(crate) peer: Option<Peer>,
 }
 
@@ -58,6 +63,7 @@ pub(crate) fn run(plan: &Plan, loads: &[Load]) -> Result<Results> {
     site.all_loads(loads, &mut results)?;
     for subject in &SUBJECTS {
         if let Program::Runner(config) = subject.program
+            && plan.extremes
             && !results.skipped.contains_key(subject.name)
         {
             site.all_extremes(subject, config, &mut results)?;
@@ -102,8 +108,7 @@ impl Site<'_> {
                     if results.skipped.contains_key(&what) {
                         continue;
                     }
-                    let words = self.words(load, *connections)?;
-                    match measure(&self.runner(), server.socket(), &words) {
+                    match self.measure(load, server, *connections) {
                         Ok(figures) => {
                             results.add(Key::new(&load.name, load.subject, *connections), figures);
                         }
@@ -115,6 +120,25 @@ impl Site<'_> {
             }
         }
         Ok(())
+    }
+
+    fn measure(&self, load: &Load, server: &Server, connections: u32) -> Result<Figures> {
+        let words = self.words(load, connections)?;
+        let runner = self.runner();
+        if !load.one_core {
+            return measure(&runner, server.socket(), &words, None);
+        }
+        let peer = self
+            .plan
+            .peer
+            .as_ref()
+            .and_then(|peer| peer.pid.as_ref()?.parse().ok());
+        let pid = server.id().or(peer).context("PEER_PID is not set")?;
+        confine(pid, ONE_CORE)?;
+        let figures = measure(&runner, server.socket(), &words, Some(ONE_CORE));
+        let last = std::thread::available_parallelism()?.get() - 1;
+        confine(pid, &format!("0-{last}"))?;
+        figures
     }
 
     fn words(&self, load: &Load, connections: u32) -> Result<Vec<String>> {

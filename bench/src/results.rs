@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::bench_command::Figures;
-use crate::cases::{FLOOR, USUAL, WIDE};
+use crate::cases::{FLOOR, ONE_CORE, USUAL, WIDE};
 use crate::statistics::{median, spread};
 
 /// Which load on which subject over how many connections.
@@ -27,8 +27,9 @@ impl Key {
 
     /// The floor under it: with the same request.
     fn floor(&self) -> Self {
-        let load = if self.load == WIDE { WIDE } else { USUAL };
-        Self::new(load, FLOOR, self.connections)
+        let others = [WIDE, ONE_CORE];
+        let load = others.into_iter().find(|other| self.load == *other);
+        Self::new(load.unwrap_or(USUAL), FLOOR, self.connections)
     }
 }
 

@@ -106,6 +106,20 @@ impl Drop for Server {
     }
 }
 
+/// Lets all threads of a process run on these cores only.
+pub(crate) fn confine(pid: u32, cores: &str) -> Result<()> {
+    let confined = Command::new("taskset")
+        .args(["--all-tasks", "--cpu-list", "--pid", cores])
+        .arg(pid.to_string())
+        .output()
+        .context("taskset (of util-linux)")?;
+    if !confined.status.success() {
+        let said = String::from_utf8_lossy(&confined.stderr);
+        bail!("taskset: {}", said.trim());
+    }
+    Ok(())
+}
+
 /// Memory that a process has now, MiB.
 pub(crate) fn resident_mib(pid: u32) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
