@@ -17,15 +17,15 @@ release:
 examples *NAMES:
     examples-wasm/build {{NAMES}}
 
-# Measure the runner beside a floor and, with PEER_SOCKET, PEER_PLUGIN and
-# PEER_CONF in the environment, beside another runner, into bench/results/:
-# ten minutes, or one with --quick.
+# PEER_SOCKET, PEER_PLUGIN and PEER_CONF in the environment name another runner
+# to measure on the same work. Ten minutes; --quick takes one or two.
+# Measure the runner beside a floor, into bench/results/.
 bench *OPTIONS: examples
     cargo build --locked --release -p runner -p bench
     target/release/measure matrix {{OPTIONS}}
 
-# Count the instructions of a request with callgrind (apt: valgrind), into
-# bench/results/: some minutes.
+# Needs valgrind; some minutes.
+# Count the instructions of a request with callgrind, into bench/results/.
 callgrind *OPTIONS: examples
     cargo build --locked --release -p runner -p bench
     target/release/measure instructions {{OPTIONS}}

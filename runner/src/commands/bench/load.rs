@@ -78,6 +78,7 @@ pub(super) async fn run(options: &BenchOptions, traffic: Traffic) -> Result<Run>
     let (before, own_before) = (pid.and_then(measure), own_cpu()?);
     let began = Instant::now();
     stage.begin();
+    progress.begin();
     match options.requests {
         Some(_) => until_served(&stage, &mut callers, &progress).await,
         None => until_late(&stage, began + options.duration, &progress).await,

@@ -2,6 +2,9 @@
 //!
 //! Must not know what is counted for the figures.
 
+use std::cell::Cell;
+use std::time::Instant;
+
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::tally::Tally;
@@ -12,7 +15,7 @@ use crate::cli::BenchOptions;
 pub(super) struct Progress {
     bar: ProgressBar,
     requests: bool,
-    began: std::cell::Cell<Option<std::time::Instant>>,
+    began: Cell<Instant>,
 }
 
 impl Progress {
@@ -30,7 +33,7 @@ impl Progress {
         Self {
             bar,
             requests: options.requests.is_some(),
-            began: std::cell::Cell::new(None),
+            began: Cell::new(Instant::now()),
         }
     }
 
@@ -40,17 +43,21 @@ impl Progress {
         self.bar.tick();
     }
 
+    /// From now on calls are measured.
+    pub(super) fn begin(&self) {
+        self.began.set(Instant::now());
+    }
+
     /// So much is done.
     pub(super) fn show(&self, tally: &Tally) {
         if self.bar.is_hidden() {
             return;
         }
-        let began = self.began.get().unwrap_or_else(std::time::Instant::now);
-        self.began.set(Some(began));
+        let elapsed = self.began.get().elapsed();
         let calls = tally.calls();
         self.bar.set_position(match self.requests {
             true => calls,
-            false => u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            false => u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         });
         let failed = calls - tally.requests();
         self.bar.set_message(format!(
