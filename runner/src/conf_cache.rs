@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use crate::config::Config;
-use crate::filter_chain::{FilterChain, Link};
+use crate::filter_chain::{FilterChain, shown};
 use crate::plugin_catalog::PluginCatalog;
 use crate::tenant::Tenant;
 
@@ -166,18 +166,10 @@ impl ConfCache {
     }
 
     fn prepare(&self, tenant: &Tenant, configuration: &Configuration, route: &str) -> FilterChain {
+        let route: Arc<str> = shown(route).into();
         let links = configuration
             .iter()
-            .map(|conf| Link {
-                plugin: Arc::clone(&conf.name),
-                readiness: self.catalog.prepare(
-                    &self.background,
-                    tenant,
-                    &conf.name,
-                    conf.text.clone(),
-                    route,
-                ),
-            })
+            .map(|conf| self.catalog.link(&self.background, tenant, conf, &route))
             .collect();
         FilterChain::new(links, route, self.limits.prepare_time)
     }

@@ -95,13 +95,13 @@ pub struct FilterChain {
 }
 
 impl FilterChain {
-    /// A chain in this order. `route` is for the log only: the same
-    /// configuration may belong to many routes.
+    /// A chain in this order. `route` is for the log only, as [`shown`] gives
+    /// it: the same configuration may belong to many routes.
     #[must_use]
-    pub fn new(links: Vec<Link>, route: &str, prepare_time: Duration) -> Self {
+    pub fn new(links: Vec<Link>, route: Arc<str>, prepare_time: Duration) -> Self {
         FilterChain {
             links,
-            route: shown(route).into(),
+            route,
             prepare_time,
         }
     }

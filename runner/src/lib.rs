@@ -33,6 +33,7 @@ pub mod commands;
 pub mod compiled_code;
 pub mod conf_cache;
 pub mod config;
+pub mod configuration_checks;
 pub mod dispatcher;
 pub mod error_reply;
 pub mod filter_chain;

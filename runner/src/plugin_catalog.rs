@@ -3,23 +3,18 @@
 //! configurations.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use bytes::Bytes;
-use futures_util::FutureExt;
-use sandbox::{CodeOrigin, Engine, Filter, Plugin, PluginSettings, SandboxError};
+use sandbox::{CodeOrigin, Engine, Plugin, PluginSettings};
 use tokio::runtime::Handle;
-use tokio::sync::SetOnce;
 
+use crate::conf_cache::PluginConf;
 use crate::config::Plugins;
-use crate::filter_chain::{Readiness, Unavailable, shown};
+use crate::configuration_checks::{Check, ConfigurationChecks, Loading, warn_unavailable};
+use crate::filter_chain::{Link, Readiness, Unavailable, shown};
 use crate::tenant::Tenant;
-
-/// A plugin that is loaded or will be, or the reason why it cannot.
-type Loading = SetOnce<Result<Arc<Plugin>, Arc<str>>>;
 
 /// The longest name the gateway lets a plugin have, in bytes of four to a
 /// character (`maxLength` 128 in its schema).
@@ -35,6 +30,7 @@ struct Module {
     file: PathBuf,
     size: u64,
     loading: Arc<Loading>,
+    checks: Arc<ConfigurationChecks>,
 }
 
 impl PluginCatalog {
@@ -97,36 +93,38 @@ impl PluginCatalog {
         }
     }
 
-    /// Makes a filter of a plugin and a configuration in the background: waits
-    /// for the plugin, then lets the guest check the configuration.
-    pub fn prepare(
+    /// One position of a chain: a filter made of a plugin and a configuration
+    /// in the background, which waits for the plugin and then lets the guest
+    /// check the configuration. `route` is as [`shown`] gives it.
+    pub fn link(
         &self,
         background: &Handle,
         tenant: &Tenant,
-        name: &Arc<str>,
-        text: Bytes,
-        route: &str,
-    ) -> Arc<Readiness> {
+        conf: &PluginConf,
+        route: &Arc<str>,
+    ) -> Link {
         let readiness = Arc::new(Readiness::new());
-        let Some(module) = self.plugins.get(&(tenant.clone(), Arc::clone(name))) else {
-            let missing = Unavailable::Missing(self.suggest(tenant, name));
-            warn_unavailable(name, &shown(route), &missing);
+        let key = (tenant.clone(), Arc::clone(&conf.name));
+        let Some(((_, name), module)) = self.plugins.get_key_value(&key) else {
+            let missing = Unavailable::Missing(self.suggest(tenant, &conf.name));
+            warn_unavailable(&conf.name, route, &missing);
             // New, so it is not set.
             let _ = readiness.set(Err(missing));
-            return readiness;
+            return Link {
+                plugin: Arc::clone(&conf.name),
+                readiness,
+            };
         };
-        let checking = Arc::clone(&module.loading);
-        let (ready, name, route) = (Arc::clone(&readiness), Arc::clone(name), shown(route));
-        background.spawn(async move {
-            let checking = AssertUnwindSafe(check(&checking, text)).catch_unwind();
-            let outcome = checking.await.unwrap_or(Err(Unavailable::NotPrepared));
-            if let Err(unavailable) = &outcome {
-                warn_unavailable(&name, &route, unavailable);
-            }
-            // Nobody else sets it.
-            let _ = ready.set(outcome);
-        });
-        readiness
+        let check = Check {
+            text: conf.text.clone(),
+            route: Arc::clone(route),
+            readiness: Arc::clone(&readiness),
+        };
+        module.checks.add(check, name, &module.loading, background);
+        Link {
+            plugin: Arc::clone(name),
+            readiness,
+        }
     }
 
     /// Names longer than any plugin's are not compared: that takes time, and
@@ -177,6 +175,7 @@ impl Module {
                         file,
                         size,
                         loading: Arc::default(),
+                        checks: Arc::default(),
                     },
                 ));
             }
@@ -226,32 +225,4 @@ impl Module {
         let wasm = tokio::task::spawn_blocking(move || std::fs::read(file)).await??;
         Ok(Plugin::load(engine, name, wasm, settings).await?)
     }
-}
-
-/// Only the guest's own word is final. A check that fails in another way (a
-/// busy machine, a moment without a free instance) says nothing of the next
-/// call, which configures an instance of its own and fails by itself if it
-/// must.
-async fn check(loading: &Loading, text: Bytes) -> Result<Filter, Unavailable> {
-    let plugin = match loading.wait().await {
-        Ok(plugin) => Arc::clone(plugin),
-        Err(reason) => return Err(Unavailable::NotLoaded(Arc::clone(reason))),
-    };
-    let filter = Filter::new(plugin, text);
-    match filter.check().await {
-        Ok(()) => Ok(filter),
-        Err(SandboxError::ConfigurationRejected(reason)) => Err(Unavailable::Rejected(reason)),
-        Err(error) => {
-            let name = filter.name();
-            tracing::warn!("plugin {name}: the check of a configuration failed: {error}");
-            Ok(filter)
-        }
-    }
-}
-
-/// `route` as `shown` gives it. Said once per configuration, when it is
-/// prepared; each call that fails says so again.
-fn warn_unavailable(plugin: &str, route: &str, cause: &Unavailable) {
-    let plugin = shown(plugin);
-    tracing::warn!("plugin {plugin} ({route}): {cause}; every call fails");
 }
