@@ -83,6 +83,17 @@ impl CallState {
         std::mem::replace(&mut self.call, OpenCall::None)
     }
 
+    /// The guest is put back to how it began, and the host's memory of it with
+    /// it. False where that knows more than could be forgotten.
+    pub(crate) fn begin_anew(&mut self) -> bool {
+        self.in_handler = false;
+        self.memory.refused = false;
+        self.outside = None;
+        self.clock
+            .restart(self.limits.handler_time, self.limits.idle_time);
+        self.wasi.is_none()
+    }
+
     /// Whether the guest holds something of the host that a later instance
     /// would not have: a stream, a timer.
     pub(crate) fn holds_resources(&self) -> bool {

@@ -183,7 +183,11 @@ impl Work {
             if let Some(warm) = &filter.warm {
                 warm.sweep(filter.plugin.engine.now());
             }
-            filter.warm.is_some() || filter.snapshot.load().is_some()
+            let snapshot = filter.snapshot.load();
+            if let Some(snapshot) = &*snapshot {
+                snapshot.as_new.sweep(filter.plugin.engine.now());
+            }
+            filter.warm.is_some() || snapshot.is_some()
         });
     }
 }

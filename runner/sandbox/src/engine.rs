@@ -2,7 +2,7 @@
 //! their instances come from, and the clock that interrupts them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -52,6 +52,7 @@ pub struct Engine {
     with_wasi: Linker<CallState>,
     caretaker: Caretaker,
     ticker: EpochTicker,
+    kept: Arc<AtomicUsize>,
 }
 
 /// How long a call may wait for a free instance.
@@ -82,6 +83,7 @@ impl Engine {
             plain,
             with_wasi,
             caretaker: Caretaker::start(settings.snapshot_memory)?,
+            kept: Arc::default(),
         }))
     }
 
@@ -116,6 +118,15 @@ impl Engine {
         self.ticker.ticks.load(Ordering::Relaxed)
     }
 
+    /// The right to keep an instance that was put back, over all filters.
+    pub(crate) fn keep(&self) -> Option<Kept> {
+        let one_more = |kept: usize| (kept < KEPT).then_some(kept + 1);
+        let kept = self
+            .kept
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        kept.is_ok().then(|| Kept(Arc::clone(&self.kept)))
+    }
+
     /// Whether others wait for an instance.
     pub(crate) fn is_crowded(&self) -> bool {
         self.slots.is_crowded()
@@ -125,6 +136,18 @@ impl Engine {
     pub(crate) async fn slots(&self, count: u32) -> Result<Taken, SandboxError> {
         let taken = self.slots.take(count, SLOT_WAIT).await;
         taken.ok_or(SandboxError::Saturated(SLOT_WAIT))
+    }
+}
+
+/// Instances that are kept to be put back, each with up to 256 KiB of memory.
+const KEPT: usize = 64;
+
+/// One of them, until it is dropped.
+pub(crate) struct Kept(Arc<AtomicUsize>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -106,9 +106,11 @@ impl Filter {
         }
         let snapshot = shared.snapshot.load();
         let image = shared.image(snapshot.as_deref());
-        let mut instance = shared.ready(image, OpenCall::Request(call)).await?;
+        let mut instance = shared
+            .ready(image, snapshot.as_deref(), OpenCall::Request(call))
+            .await?;
         let verdict = instance.on_request(image).await?;
-        match shared.done(instance) {
+        match shared.done(instance, snapshot.as_deref()).await {
             OpenCall::Request(call) => Ok((call, verdict)),
             _ => unreachable!("nothing takes the call out of its store"),
         }
@@ -128,9 +130,11 @@ impl Filter {
         }
         let snapshot = shared.snapshot.load();
         let image = shared.image(snapshot.as_deref());
-        let mut instance = shared.ready(image, OpenCall::Response(call)).await?;
+        let mut instance = shared
+            .ready(image, snapshot.as_deref(), OpenCall::Response(call))
+            .await?;
         instance.on_response(image).await?;
-        match shared.done(instance) {
+        match shared.done(instance, snapshot.as_deref()).await {
             OpenCall::Response(call) => Ok(call),
             _ => unreachable!("nothing takes the call out of its store"),
         }
@@ -147,9 +151,18 @@ impl Shared {
     }
 
     /// An instance that is configured and sees its call.
-    async fn ready(&self, image: &Image, call: OpenCall) -> Result<Instance, SandboxError> {
+    async fn ready(
+        &self,
+        image: &Image,
+        snapshot: Option<&Snapshot>,
+        call: OpenCall,
+    ) -> Result<Instance, SandboxError> {
         self.touch();
-        if let Some(mut instance) = self.warm.as_ref().and_then(WarmInstances::take) {
+        let waiting = match &self.warm {
+            Some(warm) => warm.take(),
+            None => snapshot.and_then(|snapshot| snapshot.as_new.take()),
+        };
+        if let Some(mut instance) = waiting {
             instance.open(call);
             return Ok(instance);
         }
@@ -171,13 +184,21 @@ impl Shared {
     }
 
     /// Takes the call back. The instance did well; it may serve again where
-    /// the operator said so.
-    fn done(&self, mut instance: Instance) -> OpenCall {
+    /// the operator said so, or where it can be made as good as new.
+    async fn done(&self, mut instance: Instance, snapshot: Option<&Snapshot>) -> OpenCall {
         let call = instance.close();
-        if let Some(warm) = &self.warm
-            && !self.plugin.engine.is_crowded()
-        {
-            warm.park(instance, self.plugin.engine.now());
+        let engine = &self.plugin.engine;
+        if engine.is_crowded() {
+            return call;
+        }
+        match (&self.warm, snapshot) {
+            (Some(warm), _) => warm.park(instance, engine.now()),
+            (None, Some(snapshot)) => {
+                if instance.keep(engine) && instance.put_back(&snapshot.image).await {
+                    snapshot.as_new.park(instance, engine.now());
+                }
+            }
+            (None, None) => {}
         }
         call
     }

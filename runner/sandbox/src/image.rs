@@ -2,7 +2,7 @@
 //! places of its exports. A plugin has one, and each snapshot of a
 //! configuration is another. Knows no configuration.
 
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use crate::bindings::exports::apisix::filter::{configuration, request_handler, response_handler};
 use crate::call_state::CallState;
@@ -17,6 +17,8 @@ pub(crate) struct Image {
     pub(crate) response_handler: Option<response_handler::GuestIndices>,
     /// How many of the engine's slots one instance takes.
     pub(crate) slots: u32,
+    /// What puts an instance back to how it began, where we added that.
+    pub(crate) restore: Option<ComponentExportIndex>,
 }
 
 impl Image {
@@ -41,6 +43,7 @@ impl Image {
                     request_handler,
                     response_handler,
                     slots,
+                    restore: None,
                 })
             }
             _ => Err(LoadError::NotAFilter {

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmtime::component::TypedFunc;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::bindings::apisix::filter::types::Error;
 use crate::bindings::exports::apisix::filter::{request_handler, response_handler};
 use crate::call_state::{CallState, OpenCall};
+use crate::engine::Kept;
 use crate::guest_clock::Stalled;
 use crate::image::Image;
 use crate::printable::printable;
@@ -22,8 +24,10 @@ pub(crate) struct Instance {
     pub(crate) instance: wasmtime::component::Instance,
     on_request: Option<request_handler::Guest>,
     on_response: Option<response_handler::Guest>,
+    put_back: Option<TypedFunc<(), (u32,)>>,
     /// Calls it has served.
     pub(crate) uses: u32,
+    kept: Option<Kept>,
     /// Given back after the store, which is what takes them.
     _slots: Taken,
 }
@@ -44,7 +48,9 @@ impl Instance {
                 instance,
                 on_request: None,
                 on_response: None,
+                put_back: None,
                 uses: 0,
+                kept: None,
                 _slots: slots,
             }),
             Err(error) => Err(failure(&store, &error)),
@@ -122,6 +128,36 @@ impl Instance {
         };
         let result = in_time(&mut self.store, |store| guest.call_on_response(store)).await?;
         finish(&mut self.store, result)
+    }
+
+    /// Puts the instance back to how it began, in everything that a guest could
+    /// tell: its memory, its globals, and what the host keeps for it. False
+    /// where that cannot be done; it must not serve again then.
+    pub(crate) async fn put_back(&mut self, image: &Image) -> bool {
+        let Some(restore) = image.restore else {
+            return false;
+        };
+        if !self.store.data_mut().begin_anew() {
+            return false;
+        }
+        if self.put_back.is_none() {
+            let found = self.instance.get_typed_func(&mut self.store, restore);
+            self.put_back = found.ok();
+        }
+        let Some(function) = &self.put_back else {
+            return false;
+        };
+        let done = in_time(&mut self.store, |store| function.call_async(store, ())).await;
+        matches!(done, Ok(Ok((0,))))
+    }
+
+    /// Counts it among those that are kept for later calls; false where there
+    /// are enough of them.
+    pub(crate) fn keep(&mut self, engine: &Engine) -> bool {
+        if self.kept.is_none() {
+            self.kept = engine.keep();
+        }
+        self.kept.is_some()
     }
 
     /// Finds every export that may be called, without calling it.

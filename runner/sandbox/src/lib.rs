@@ -41,6 +41,7 @@ mod request_call;
 mod request_edits;
 mod response_call;
 mod response_edits;
+mod restore;
 mod shim;
 mod slots;
 mod snapshot;

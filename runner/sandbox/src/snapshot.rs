@@ -3,17 +3,22 @@
 //! with the configuration applied. Nothing of a request is ever in it, since it
 //! is taken of an instance that never saw one.
 
+use std::time::Duration;
+
 use wasmtime::component::{Component, Lift, WasmList};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
 use crate::filter::Shared;
 use crate::image::Image;
 use crate::instance::{Instance, in_time};
-use crate::{LoadError, SandboxError, shim};
+use crate::warm::WarmInstances;
+use crate::{LoadError, SandboxError, restore, shim};
 
 /// A captured configuration.
 pub(crate) struct Snapshot {
     pub(crate) image: Image,
+    /// Instances of it that were put back to how they began.
+    pub(crate) as_new: WarmInstances,
     /// Bytes it takes, about: its code and its memory.
     pub(crate) size: usize,
 }
@@ -89,18 +94,42 @@ pub(crate) async fn capture(
 }
 
 async fn compile(filter: &Shared, wasm: &[u8]) -> Result<Snapshot, NotCaptured> {
+    if let Some(restorable) = restore::with(wasm) {
+        match load(filter, &restorable, true).await {
+            Ok(snapshot) => return Ok(snapshot),
+            Err(error) => tracing::debug!("instances are not put back: {error}"),
+        }
+    }
+    load(filter, wasm, false).await
+}
+
+async fn load(filter: &Shared, wasm: &[u8], restorable: bool) -> Result<Snapshot, NotCaptured> {
     let engine = &filter.plugin.engine;
     let component = Component::new(engine.wasmtime(), wasm).map_err(unsupported)?;
-    let image = Image::link(engine, &component)?;
+    let mut image = Image::link(engine, &component)?;
     let code = component.image_range();
     // It is there to save work: it has to work.
     let mut proof = Instance::start(engine, &image, filter.state()).await?;
     proof.find_exports(&image).map_err(unsupported)?;
+    if restorable {
+        image.restore = component.get_export_index(None, restore::RESTORE);
+        if !proof.put_back(&image).await {
+            return Err(NotCaptured::Unsupported("it cannot be put back".into()));
+        }
+    }
     Ok(Snapshot {
         image,
+        as_new: WarmInstances::new(AS_NEW_USES, AS_NEW_IDLE),
         size: code.end.addr() - code.start.addr() + wasm.len(),
     })
 }
+
+/// Calls that an instance serves at most, put back before each: a bound for
+/// what nobody has thought of.
+const AS_NEW_USES: u32 = 100_000;
+
+/// How long it waits for the next.
+const AS_NEW_IDLE: Duration = Duration::from_secs(10);
 
 fn unsupported(error: wasmtime::Error) -> NotCaptured {
     NotCaptured::Unsupported(format!("{error:#}"))
