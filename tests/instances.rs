@@ -163,6 +163,61 @@ fn a_call_that_fails_should_leave_the_snapshot_as_it_was() {
     assert_eq!(stage.calls(token, 6), shown(&["t11"; 6]));
 }
 
+/// A filter that shows a 1 where it finds its instance as `configure` left it,
+/// in memory from end to end and in globals of every type, and leaves nothing
+/// as it was.
+fn scribbler(on_the_way_out: &str) -> Guest {
+    let items = r#"(import "apisix:filter/request@0.1.0" "set-header"
+            (func $header (param i32 i32 i32 i32 i32)))
+        (global $i (mut i32) (i32.const 7)) (global $l (mut i64) (i64.const 8))
+        (global $f (mut f32) (f32.const 9.5)) (global $d (mut f64) (f64.const 10.5))
+        (data (i32.const 528) "x-count") (data (i32.const 5000) "here") (data (i32.const 60000) "and there")
+        (func $sum (result i32) (local $at i32) (local $sum i32)
+            (loop $next
+                (local.set $sum (i32.add (i32.rotl (local.get $sum) (i32.const 1))
+                                         (i32.load8_u (local.get $at))))
+                (br_if $next (i32.lt_u
+                    (local.tee $at (i32.add (local.get $at) (i32.const 1))) (i32.const 65536))))
+            (local.get $sum))"#;
+    let configure = "(global.set $l (i64.const 80)) (global.set $d (f64.const 100.5))
+        (i32.store (i32.const 65532) (i32.const 77)) (i32.store (i32.const 700) (i32.const 0))
+        (i32.store (i32.const 700) (call $sum)) i32.const 0";
+    // The sum was taken while its own place was empty.
+    let on_request = format!(
+        "(local $found i32) (local $known i32)
+        (local.set $known (i32.load (i32.const 700)))
+        (i32.store (i32.const 700) (i32.const 0))
+        (local.set $found (i32.and (i32.and
+            (i32.eq (call $sum) (local.get $known)) (i32.eq (memory.size) (i32.const 1)))
+            (i32.and
+                (i32.and (i32.eq (global.get $i) (i32.const 7)) (i64.eq (global.get $l) (i64.const 80)))
+                (i32.and (f32.eq (global.get $f) (f32.const 9.5))
+                         (f64.eq (global.get $d) (f64.const 100.5))))))
+        (memory.fill (i32.const 1024) (i32.const 170) (i32.const 64512))
+        (global.set $i (i32.const 0)) (global.set $l (i64.const 0))
+        (global.set $f (f32.const 0)) (global.set $d (f64.const 0))
+        (i32.store8 (i32.const 560) (i32.add (i32.const 48) (local.get $found)))
+        (call $header (i32.const 528) (i32.const 7) (i32.const 560) (i32.const 1) (i32.const 96))
+        {on_the_way_out} i32.const 0"
+    );
+    Guest::request_filter(items, configure, &on_request)
+}
+
+#[test]
+fn every_call_should_find_its_instance_as_configure_left_it() {
+    let ways_out = [
+        "",
+        "(drop (memory.grow (i32.const 1)))",
+        "(if (i32.eqz (global.get $i)) (then (memory.fill (i32.const 0) (i32.const 0) (i32.const 16))))",
+    ];
+    for way_out in ways_out {
+        let mut stage = Stage::new(&scribbler(way_out), "snapshot: always");
+        let token = stage.token("");
+        stage.says(CAPTURED);
+        assert_eq!(stage.calls(token, 10), shown(&["1"; 10]), "{way_out}");
+    }
+}
+
 #[test]
 fn a_configuration_in_use_should_be_captured_by_itself_and_one_that_is_off_never() {
     let work = "(local $i i32) (loop (br_if 0 (i32.lt_u
