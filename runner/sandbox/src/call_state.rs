@@ -174,6 +174,10 @@ impl CallState {
     }
 }
 
+/// Streams, timers and the like that a guest may hold at the same time. They
+/// are the host's memory, which no other limit counts.
+const RESOURCES: usize = 1024;
+
 fn wrong_phase(function: &str, phases: &str) -> Error {
     Error::WrongPhase(format!("{function} works in {phases} only"))
 }
@@ -182,9 +186,11 @@ impl WasiView for CallState {
     /// Everything that the standard interfaces can reach is empty: no files,
     /// no sockets, no environment, no arguments, output discarded.
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self
-            .wasi
-            .get_or_insert_with(|| Box::new((WasiCtxBuilder::new().build(), ResourceTable::new())));
+        let wasi = self.wasi.get_or_insert_with(|| {
+            let mut table = ResourceTable::new();
+            table.set_max_capacity(RESOURCES);
+            Box::new((WasiCtxBuilder::new().build(), table))
+        });
         WasiCtxView {
             ctx: &mut wasi.0,
             table: &mut wasi.1,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::engine::ticks;
 use crate::filter::Shared;
 use crate::snapshot::{self, NotCaptured, Readable, Snapshot};
-use crate::{Plugin, SnapshotPolicy};
+use crate::{Plugin, SandboxError, SnapshotPolicy};
 
 /// How much less of a busy processor it gets (`setpriority(2)`): a tenth.
 const NICENESS: i32 = 10;
@@ -67,6 +67,13 @@ impl Caretaker {
     }
 }
 
+/// What this thread has computed so far: others may have the processor in
+/// between.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 struct Work {
     budget: usize,
     /// Filters that have a snapshot or warm instances.
@@ -77,10 +84,12 @@ struct Work {
 
 impl Work {
     fn run(mut self, errands: &Receiver<Errand>) {
+        let mut next_sweep = Instant::now() + SWEEP;
         loop {
+            let wait = next_sweep.saturating_duration_since(Instant::now());
             let errand = match self.watched.is_empty() {
                 true => errands.recv().map_err(RecvTimeoutError::from),
-                false => errands.recv_timeout(SWEEP),
+                false => errands.recv_timeout(wait),
             };
             match errand {
                 Ok(Errand::Capture(filter)) => {
@@ -88,21 +97,35 @@ impl Work {
                         self.capture(&filter);
                     }
                 }
-                Ok(Errand::Watch(filter)) => self.watched.push(filter),
-                Err(RecvTimeoutError::Timeout) => self.sweep(),
+                Ok(Errand::Watch(filter)) => self.watch(filter),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // However many errands there are.
+            if Instant::now() >= next_sweep {
+                self.sweep();
+                next_sweep = Instant::now() + SWEEP;
             }
         }
     }
 
     fn capture(&mut self, filter: &Arc<Shared>) {
         let name = &*filter.plugin.name;
-        let started = Instant::now();
+        let started = processor_time();
         // A component is a stranger's, and so much of it is taken apart here.
         let captured = catch_unwind(AssertUnwindSafe(|| self.try_capture(filter)));
-        let took = started.elapsed();
+        let took = processor_time().saturating_sub(started);
         match captured {
             Ok(Ok(snapshot)) => self.keep(filter, snapshot, took),
+            // Another time it may do.
+            Ok(Err(NotCaptured::Failed(
+                error @ (SandboxError::Saturated(_)
+                | SandboxError::Stalled(_)
+                | SandboxError::Deadline(_)),
+            ))) => {
+                tracing::debug!("plugin {name}: a configuration is not captured yet: {error}");
+                filter.put_off_snapshot();
+            }
             Ok(Err(error)) => tracing::info!(
                 "plugin {name}: a configuration is not captured and each call runs configure: {error}"
             ),
@@ -122,7 +145,7 @@ impl Work {
             .enable_time()
             .build()
             .map_err(|error| NotCaptured::Unsupported(error.to_string()))?;
-        let captured = runtime.block_on(snapshot::capture(filter, &readable, strict));
+        let captured = runtime.block_on(snapshot::capture(filter, &readable, strict, self.budget));
         self.readable = Some((Arc::downgrade(&filter.plugin), readable));
         captured
     }
@@ -136,7 +159,7 @@ impl Work {
                 "plugin {name}: no room for a snapshot of {} bytes",
                 snapshot.size
             );
-            return filter.forget_snapshot();
+            return filter.put_off_snapshot();
         }
         tracing::debug!(
             "plugin {name}: calls start from a snapshot of {} bytes, captured in {} ms",
@@ -144,7 +167,14 @@ impl Work {
             took.as_millis()
         );
         filter.snapshot.store(Some(Arc::new(snapshot)));
-        self.watched.push(Arc::downgrade(filter));
+        self.watch(Arc::downgrade(filter));
+    }
+
+    /// Once each, however often it is asked for.
+    fn watch(&mut self, filter: Weak<Shared>) {
+        if !self.watched.iter().any(|watched| watched.ptr_eq(&filter)) {
+            self.watched.push(filter);
+        }
     }
 
     /// Gives up snapshots that are not in use, those unused for longest first.

@@ -2,7 +2,7 @@
 //! their instances come from, and the clock that interrupts them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -52,7 +52,8 @@ pub struct Engine {
     with_wasi: Linker<CallState>,
     caretaker: Caretaker,
     ticker: EpochTicker,
-    kept: Arc<AtomicUsize>,
+    /// Slots of instances that are kept for later calls.
+    kept: Arc<AtomicU32>,
 }
 
 /// How long a call may wait for a free instance.
@@ -118,13 +119,18 @@ impl Engine {
         self.ticker.ticks.load(Ordering::Relaxed)
     }
 
-    /// The right to keep an instance that was put back, over all filters.
-    pub(crate) fn keep(&self) -> Option<Kept> {
-        let one_more = |kept: usize| (kept < KEPT).then_some(kept + 1);
+    /// The right to keep an instance of so many slots for later calls: at most
+    /// `most` slots over all filters, and never more than half of all.
+    pub(crate) fn keep(&self, slots: u32, most: u32) -> Option<Kept> {
+        let most = most.min(self.slots.total() / 2);
+        let more = |kept: u32| kept.checked_add(slots).filter(|kept| *kept <= most);
         let kept = self
             .kept
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        kept.is_ok().then(|| Kept(Arc::clone(&self.kept)))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        kept.is_ok().then(|| Kept {
+            all: Arc::clone(&self.kept),
+            slots,
+        })
     }
 
     /// Whether others wait for an instance.
@@ -139,15 +145,15 @@ impl Engine {
     }
 }
 
-/// Instances that are kept to be put back, each with up to 256 KiB of memory.
-const KEPT: usize = 64;
-
-/// One of them, until it is dropped.
-pub(crate) struct Kept(Arc<AtomicUsize>);
+/// An instance that is kept, until it is dropped.
+pub(crate) struct Kept {
+    all: Arc<AtomicU32>,
+    slots: u32,
+}
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.all.fetch_sub(self.slots, Ordering::Relaxed);
     }
 }
 

@@ -38,6 +38,10 @@ pub(crate) struct Shared {
     itself: Weak<Shared>,
 }
 
+/// Slots of instances that are kept to be put back, over all filters. Each has
+/// up to 256 KiB of memory.
+const AS_NEW: u32 = 64;
+
 impl Filter {
     /// Joins a plugin and a configuration text as the gateway sent it. Nothing
     /// runs yet.
@@ -81,14 +85,12 @@ impl Filter {
     /// The guest's reason, or how it failed to give one.
     pub async fn check(&self) -> Result<(), SandboxError> {
         let shared = &self.shared;
-        let state = shared.state();
-        let image = &shared.plugin.image;
-        let mut instance = Instance::start(&shared.plugin.engine, image, state).await?;
-        instance.configure(image).await?;
-        if shared.plugin.settings.snapshot == SnapshotPolicy::Always {
+        let outcome = shared.try_check().await;
+        let refused = matches!(outcome, Err(SandboxError::ConfigurationRejected(_)));
+        if !refused && shared.plugin.settings.snapshot == SnapshotPolicy::Always {
             shared.ask_for_snapshot();
         }
-        Ok(())
+        outcome
     }
 
     /// Lets the filter look at a request. The call comes back as the filter
@@ -142,6 +144,12 @@ impl Filter {
 }
 
 impl Shared {
+    async fn try_check(&self) -> Result<(), SandboxError> {
+        let image = &self.plugin.image;
+        let mut instance = Instance::start(&self.plugin.engine, image, || self.state()).await?;
+        instance.configure(image).await
+    }
+
     fn image<'a>(&'a self, snapshot: Option<&'a Snapshot>) -> &'a Image {
         snapshot.map_or(&self.plugin.image, |snapshot| &snapshot.image)
     }
@@ -167,7 +175,7 @@ impl Shared {
             return Ok(instance);
         }
         let engine = &self.plugin.engine;
-        let mut instance = Instance::start(engine, image, self.state()).await?;
+        let mut instance = Instance::start(engine, image, || self.state()).await?;
         if std::ptr::eq(image, &self.plugin.image) {
             instance.configure(image).await?;
             let took = instance.open(call);
@@ -192,9 +200,13 @@ impl Shared {
             return call;
         }
         match (&self.warm, snapshot) {
-            (Some(warm), _) => warm.park(instance, engine.now()),
+            (Some(warm), _) => {
+                if instance.keep(engine, u32::MAX) {
+                    warm.park(instance, engine.now());
+                }
+            }
             (None, Some(snapshot)) => {
-                if instance.keep(engine) && instance.put_back(&snapshot.image).await {
+                if instance.keep(engine, AS_NEW) && instance.put_back(&snapshot.image).await {
                     snapshot.as_new.park(instance, engine.now());
                 }
             }
@@ -221,5 +233,11 @@ impl Shared {
     pub(crate) fn forget_snapshot(&self) {
         self.snapshot.store(None);
         self.spending.begin_anew();
+    }
+
+    /// There is no snapshot this time; the next one has to cost more in vain
+    /// before it is asked for.
+    pub(crate) fn put_off_snapshot(&self) {
+        self.spending.put_off();
     }
 }

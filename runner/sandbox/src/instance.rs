@@ -29,7 +29,7 @@ pub(crate) struct Instance {
     pub(crate) uses: u32,
     kept: Option<Kept>,
     /// Given back after the store, which is what takes them.
-    _slots: Taken,
+    slots: Taken,
 }
 
 impl Instance {
@@ -37,10 +37,11 @@ impl Instance {
     pub(crate) async fn start(
         engine: &Engine,
         image: &Image,
-        state: CallState,
+        state: impl FnOnce() -> CallState,
     ) -> Result<Self, SandboxError> {
         let slots = engine.slots(image.slots).await?;
-        let mut store = store(engine, state);
+        // Made here, because its clock begins to run.
+        let mut store = store(engine, state());
         let started = in_time(&mut store, |store| image.component.instantiate_async(store)).await?;
         match started {
             Ok(instance) => Ok(Instance {
@@ -51,7 +52,7 @@ impl Instance {
                 put_back: None,
                 uses: 0,
                 kept: None,
-                _slots: slots,
+                slots,
             }),
             Err(error) => Err(failure(&store, &error)),
         }
@@ -153,9 +154,9 @@ impl Instance {
 
     /// Counts it among those that are kept for later calls; false where there
     /// are enough of them.
-    pub(crate) fn keep(&mut self, engine: &Engine) -> bool {
+    pub(crate) fn keep(&mut self, engine: &Engine, most: u32) -> bool {
         if self.kept.is_none() {
-            self.kept = engine.keep();
+            self.kept = engine.keep(self.slots.count(), most);
         }
         self.kept.is_some()
     }
@@ -182,8 +183,10 @@ fn store(engine: &Engine, state: CallState) -> Store<CallState> {
     store.epoch_deadline_callback(|context| {
         Ok(match context.data().clock.charge() {
             false => UpdateDeadline::Interrupt,
-            // Whoever else waits for this thread gets a turn.
-            true => UpdateDeadline::Yield(1),
+            // Whoever else waits for this thread gets a turn, and so do the
+            // sockets and timers: a plain yield would stand in line before
+            // they are looked at.
+            true => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
         })
     });
     store

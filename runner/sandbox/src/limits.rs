@@ -50,6 +50,11 @@ impl MemoryMeter {
         }
     }
 
+    /// Bytes of all memories.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }

@@ -60,7 +60,7 @@ impl Plugin {
             name: Arc::clone(&self.name),
             configuration: Bytes::new(),
         };
-        let state = CallState::new(Arc::new(identity), &self.settings.limits);
+        let state = || CallState::new(Arc::new(identity), &self.settings.limits);
         let mut instance = Instance::start(&self.engine, &self.image, state).await?;
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
         instance.find_exports(&self.image).map_err(mismatch)

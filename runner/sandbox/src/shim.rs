@@ -16,7 +16,8 @@ use std::ops::Range;
 
 use wasm_encoder::{ComponentSectionId, InstanceSection, ModuleArg, RawSection};
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, Export, ExternalKind, Instance, Parser, Payload,
+    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, Export,
+    ExternalKind, Instance, Parser, Payload, Validator, WasmFeatures,
 };
 use wasmtime::component::Component;
 
@@ -28,6 +29,10 @@ const TABLE: &str = "$imports";
 /// The component without the detour, or `None` where there is none to save.
 /// Increase [`VERSION`] with every change of what comes out.
 fn without(wasm: &[u8]) -> Option<Vec<u8>> {
+    // What is not valid is for the compiler to refuse, in its words.
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(wasm)
+        .ok()?;
     let component = Outline::read(wasm).ok()?;
     let detour = component.detour()?;
     let main = calls::inside(component.module(detour.main)?, &detour)?;
@@ -36,6 +41,16 @@ fn without(wasm: &[u8]) -> Option<Vec<u8>> {
 
 /// Which way [`compile`] goes about it, for caches of what it makes.
 pub(crate) const VERSION: u32 = 1;
+
+/// Whether a component makes resources of its own.
+pub(crate) fn owns_resources(wasm: &[u8]) -> bool {
+    Parser::new(0).parse_all(wasm).any(|payload| match payload {
+        Ok(Payload::ComponentCanonicalSection(functions)) => functions
+            .into_iter()
+            .any(|function| matches!(function, Ok(CanonicalFunction::ResourceNew { .. }))),
+        _ => false,
+    })
+}
 
 /// The same, or the component itself where there is nothing to save.
 pub(crate) fn without_or_same(wasm: &[u8]) -> Cow<'_, [u8]> {
@@ -57,6 +72,9 @@ pub(crate) fn compile(
     Component::new(engine, wasm)
 }
 
+/// More are not looked at.
+const INSTANCES: usize = 1000;
+
 /// What matters of a component.
 #[derive(Default)]
 struct Outline<'a> {
@@ -65,6 +83,10 @@ struct Outline<'a> {
     modules: Vec<Range<usize>>,
     instances: Vec<Instance<'a>>,
     functions: Vec<CoreFunction<'a>>,
+    /// Functions that the component itself calls or has called.
+    used: Vec<u32>,
+    /// It has modules from elsewhere, whose numbers are among those of its own.
+    foreign: bool,
 }
 
 /// Where a core function comes from.
@@ -113,22 +135,12 @@ impl<'a> Outline<'a> {
                 }
                 Payload::ComponentAliasSection(aliases) => {
                     for alias in aliases {
-                        if let ComponentAlias::CoreInstanceExport {
-                            kind: ExternalKind::Func,
-                            instance_index: instance,
-                            name,
-                        } = alias?
-                        {
-                            let function = CoreFunction::ExportOf { instance, name };
-                            outline.functions.push(function);
-                        }
+                        outline.alias(alias?);
                     }
                 }
                 Payload::ComponentCanonicalSection(functions) => {
                     for function in functions {
-                        if !matches!(function?, CanonicalFunction::Lift { .. }) {
-                            outline.functions.push(CoreFunction::Host);
-                        }
+                        outline.canonical(function?);
                     }
                 }
                 _ => {}
@@ -137,8 +149,109 @@ impl<'a> Outline<'a> {
         Ok(outline)
     }
 
-    /// The first module that is instantiated with functions of a shim.
+    fn alias(&mut self, alias: ComponentAlias<'a>) {
+        match alias {
+            ComponentAlias::CoreInstanceExport {
+                kind: ExternalKind::Func,
+                instance_index: instance,
+                name,
+            } => self
+                .functions
+                .push(CoreFunction::ExportOf { instance, name }),
+            ComponentAlias::InstanceExport {
+                kind: ComponentExternalKind::Module,
+                ..
+            }
+            | ComponentAlias::Outer {
+                kind: wasmparser::ComponentOuterAliasKind::CoreModule,
+                ..
+            } => self.foreign = true,
+            _ => {}
+        }
+    }
+
+    fn canonical(&mut self, function: CanonicalFunction) {
+        let options = match function {
+            CanonicalFunction::Lift {
+                core_func_index,
+                options,
+                ..
+            } => {
+                self.used.push(core_func_index);
+                options
+            }
+            CanonicalFunction::Lower { options, .. } => {
+                self.functions.push(CoreFunction::Host);
+                options
+            }
+            _ => {
+                self.functions.push(CoreFunction::Host);
+                return;
+            }
+        };
+        for option in options {
+            match option {
+                CanonicalOption::Realloc(function)
+                | CanonicalOption::PostReturn(function)
+                | CanonicalOption::Callback(function) => self.used.push(function),
+                _ => {}
+            }
+        }
+    }
+
+    /// The module that is instantiated with functions of a shim, if nobody else
+    /// has anything to do with that.
     fn detour(&self) -> Option<Detour> {
+        let detour = self.any_detour()?;
+        let single = |module: usize| {
+            let of_it = |instance: &&Instance<'_>| {
+                matches!(instance,
+                Instance::Instantiate { module_index, .. } if *module_index as usize == module)
+            };
+            self.instances.iter().filter(of_it).count() == 1
+        };
+        let shims = |function: &u32| {
+            matches!(self.functions.get(*function as usize),
+                Some(CoreFunction::ExportOf { instance, .. }) if *instance == detour.shim_instance)
+        };
+        let mains = |source: u32| self.sources_of(detour.main).any(|known| known == source);
+        let elsewhere = (0..)
+            .zip(&self.instances)
+            .any(|(number, instance)| match instance {
+                Instance::FromExports(exports) => {
+                    !mains(number)
+                        && exports
+                            .iter()
+                            .any(|export| export.kind == ExternalKind::Func && shims(&export.index))
+                }
+                // Whole, it would be a source of functions as well.
+                Instance::Instantiate { args, .. } => {
+                    args.iter().any(|arg| arg.index == detour.shim_instance)
+                }
+            });
+        let alone = !self.foreign && !elsewhere && !self.used.iter().any(shims);
+        (alone && single(detour.main) && single(detour.shim)).then_some(detour)
+    }
+
+    /// The instances that a module gets its imports from.
+    fn sources_of(&self, module: usize) -> impl Iterator<Item = u32> {
+        self.instances
+            .iter()
+            .flat_map(move |instance| match instance {
+                Instance::Instantiate { module_index, args }
+                    if *module_index as usize == module =>
+                {
+                    args.iter().map(|arg| arg.index).collect()
+                }
+                _ => Vec::new(),
+            })
+    }
+
+    fn any_detour(&self) -> Option<Detour> {
+        // Real ones have a dozen.
+        if self.instances.len() > INSTANCES {
+            return None;
+        }
         self.instances.iter().find_map(|instance| match instance {
             Instance::Instantiate { module_index, args } => {
                 let main = usize::try_from(*module_index).ok()?;
@@ -152,6 +265,7 @@ impl<'a> Outline<'a> {
 
     fn detour_of(&self, main: usize, sources: &[(&str, u32)]) -> Option<Detour> {
         let mut found: Option<(u32, u32)> = None;
+        let mut refused = Vec::new();
         let mut slot_of = |module: &str, field: &str| {
             let (_, source) = sources.iter().find(|(name, _)| *name == module)?;
             let Instance::FromExports(exports) = self.instances.get(*source as usize)? else {
@@ -170,10 +284,21 @@ impl<'a> Outline<'a> {
             else {
                 return None;
             };
-            let slots = self.shim_slots(*instance)?;
-            // One shim is enough.
-            let same = *found.get_or_insert((*instance, slots)) == (*instance, slots);
-            name.parse().ok().filter(|slot| same && *slot < slots)
+            // One shim is enough, and each candidate is looked at once.
+            let (shim, slots) = match found {
+                Some(found) => found,
+                None if refused.contains(instance) => return None,
+                None => match self.shim_slots(*instance) {
+                    Some(slots) => *found.insert((*instance, slots)),
+                    None => {
+                        refused.push(*instance);
+                        return None;
+                    }
+                },
+            };
+            name.parse()
+                .ok()
+                .filter(|slot| shim == *instance && *slot < slots)
         };
         let imports = calls::imports(self.module(main)?, &mut slot_of)?;
         let (shim_instance, slots) = found?;

@@ -40,6 +40,11 @@ impl Slots {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn total(&self) -> u32 {
+        self.total
+    }
+
     /// Whether somebody waits.
     pub(crate) fn is_crowded(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
@@ -81,6 +86,12 @@ impl Slots {
             }
             self.given_back.notified().await;
         }
+    }
+}
+
+impl Taken {
+    pub(crate) fn count(&self) -> u32 {
+        self.count
     }
 }
 

@@ -30,6 +30,13 @@ pub(crate) enum NotCaptured {
     Outside(&'static str),
     #[error("after configure it holds a stream or a timer of the host")]
     HoldsResources,
+    #[error(
+        "its state takes {size} bytes and all snapshots together may take {budget}; raise \
+         limits.snapshots_mib"
+    )]
+    TooLarge { size: usize, budget: usize },
+    #[error("the component has resources of its own, which a captured instance would not have")]
+    OwnResources,
     #[error("the component is not of a kind that can be captured: {0}")]
     Unsupported(String),
     #[error(transparent)]
@@ -51,6 +58,9 @@ pub(crate) type Readable = Component;
 /// Rebuilds and compiles a component so that its state can be read.
 pub(crate) fn readable(filter: &Shared) -> Result<Readable, NotCaptured> {
     let plugin = &filter.plugin;
+    if shim::owns_resources(&plugin.wasm) {
+        return Err(NotCaptured::OwnResources);
+    }
     let wasm = shim::without_or_same(&plugin.wasm);
     let (_, wasm) = Wizer::new()
         .instrument_component(&wasm)
@@ -59,11 +69,13 @@ pub(crate) fn readable(filter: &Shared) -> Result<Readable, NotCaptured> {
 }
 
 /// Configures an instance of its own and captures what comes out. `strict`:
-/// not when the guest looked at something that is another each time.
+/// not when the guest looked at something that is another each time. `budget`:
+/// not when it takes more bytes than that.
 pub(crate) async fn capture(
     filter: &Shared,
     readable: &Readable,
     strict: bool,
+    budget: usize,
 ) -> Result<Snapshot, NotCaptured> {
     let plugin = &filter.plugin;
     let wasm = shim::without_or_same(&plugin.wasm);
@@ -71,11 +83,18 @@ pub(crate) async fn capture(
         .instrument_component(&wasm)
         .map_err(unsupported)?;
     let image = Image::link(&plugin.engine, readable)?;
-    let mut state = filter.state();
-    state.quiet = true;
+    let state = || {
+        let mut state = filter.state();
+        state.quiet = true;
+        state
+    };
     let mut instance = Instance::start(&plugin.engine, &image, state).await?;
     instance.configure(&image).await?;
     let state = instance.store.data();
+    let size = state.memory.used() + plugin.wasm.len();
+    if size > budget {
+        return Err(NotCaptured::TooLarge { size, budget });
+    }
     match state.outside {
         Some(outside) if strict => return Err(NotCaptured::Outside(outside)),
         _ if state.holds_resources() => return Err(NotCaptured::HoldsResources),
@@ -109,7 +128,7 @@ async fn load(filter: &Shared, wasm: &[u8], restorable: bool) -> Result<Snapshot
     let mut image = Image::link(engine, &component)?;
     let code = component.image_range();
     // It is there to save work: it has to work.
-    let mut proof = Instance::start(engine, &image, filter.state()).await?;
+    let mut proof = Instance::start(engine, &image, || filter.state()).await?;
     proof.find_exports(&image).map_err(unsupported)?;
     if restorable {
         image.restore = component.get_export_index(None, restore::RESTORE);

@@ -3,7 +3,7 @@
 //! when as much was paid in rent as buying costs. That is never more than
 //! twice what knowing the future would have cost.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::SnapshotPolicy;
@@ -15,6 +15,8 @@ pub(crate) struct Spending {
     spent: AtomicU64,
     /// Nothing more is counted: a snapshot was asked for, or never will be.
     settled: AtomicBool,
+    /// How often the price was doubled, because what it bought was of no use.
+    doubled: AtomicU32,
 }
 
 impl Spending {
@@ -22,6 +24,7 @@ impl Spending {
         Spending {
             spent: AtomicU64::new(0),
             settled: AtomicBool::new(policy != SnapshotPolicy::Auto),
+            doubled: AtomicU32::new(0),
         }
     }
 
@@ -33,14 +36,21 @@ impl Spending {
         }
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
         let before = self.spent.fetch_add(took, Ordering::Relaxed);
-        before.saturating_add(took) >= price.load(Ordering::Relaxed)
-            && !self.settled.swap(true, Ordering::Relaxed)
+        let doubled = self.doubled.load(Ordering::Relaxed).min(30);
+        let price = price.load(Ordering::Relaxed).saturating_mul(1 << doubled);
+        before.saturating_add(took) >= price && !self.settled.swap(true, Ordering::Relaxed)
     }
 
     /// Counts from nothing again.
     pub(crate) fn begin_anew(&self) {
         self.spent.store(0, Ordering::Relaxed);
         self.settled.store(false, Ordering::Relaxed);
+    }
+
+    /// The same, at twice the price.
+    pub(crate) fn put_off(&self) {
+        self.doubled.fetch_add(1, Ordering::Relaxed);
+        self.begin_anew();
     }
 }
 
@@ -62,6 +72,9 @@ mod tests {
         assert_eq!(asked(10_000), 0, "asked for already");
         spending.begin_anew();
         assert_eq!(asked(2_500), 1);
+        spending.put_off();
+        assert_eq!(asked(4_999), 0, "twice the price");
+        assert_eq!(asked(1), 1);
     }
 
     #[test]

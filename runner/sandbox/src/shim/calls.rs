@@ -7,7 +7,9 @@ use wasm_encoder::{
     CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, ImportSection,
     Instruction, Module, RefType, TableSection, TableType, TypeSection,
 };
-use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Import, Parser, Payload, TypeRef};
+use wasmparser::{
+    CompositeInnerType, ExternalKind, FuncType, Import, Operator, Parser, Payload, TypeRef,
+};
 
 use super::{Detour, SHIM, TABLE};
 
@@ -32,34 +34,107 @@ pub(super) fn imports(
     slots.iter().any(Option::is_some).then_some(slots)
 }
 
-/// How many functions a shim has: it exports them by number, and the table
-/// through which they call. `None` for any other module.
+/// How many functions a shim has: it exports them by number, each does nothing
+/// but call the table's function of the same number, and it exports the table.
+/// `None` for any other module.
 pub(super) fn shim_slots(wasm: &[u8]) -> Option<u32> {
-    let (mut functions, mut size) = (0_u32, None);
+    let mut shim = Shim::default();
     for payload in Parser::new(0).parse_all(wasm) {
-        match payload.ok()? {
-            Payload::ImportSection(_) | Payload::StartSection { .. } => return None,
+        shim.read(payload.ok()?)?;
+    }
+    let all = shim.exported == shim.bodies && shim.exported == shim.functions.len();
+    let count = u32::try_from(shim.exported).ok()?;
+    (all && shim.table == Some(u64::from(count))).then_some(count)
+}
+
+/// What was found of a shim so far.
+#[derive(Default)]
+struct Shim {
+    parameters: Vec<u32>,
+    /// Their types.
+    functions: Vec<u32>,
+    table: Option<u64>,
+    exported: usize,
+    bodies: usize,
+}
+
+impl Shim {
+    /// `None` for what no shim has.
+    fn read(&mut self, payload: Payload<'_>) -> Option<()> {
+        match payload {
+            Payload::Version { .. }
+            | Payload::End(_)
+            | Payload::CustomSection(_)
+            | Payload::CodeSectionStart { .. } => {}
+            Payload::TypeSection(groups) => {
+                for group in groups {
+                    for ty in group.ok()?.into_types() {
+                        let CompositeInnerType::Func(ty) = ty.composite_type.inner else {
+                            return None;
+                        };
+                        self.parameters.push(u32::try_from(ty.params().len()).ok()?);
+                    }
+                }
+            }
+            Payload::FunctionSection(functions) => {
+                self.functions = functions.into_iter().collect::<Result<_, _>>().ok()?;
+            }
             Payload::TableSection(tables) => {
                 let tables: Vec<_> = tables.into_iter().collect::<Result<_, _>>().ok()?;
                 let [table] = &*tables else { return None };
-                size = Some(table.ty.initial);
+                let fixed = table.ty.maximum == Some(table.ty.initial) && !table.ty.table64;
+                self.table = fixed.then_some(table.ty.initial);
             }
             Payload::ExportSection(exports) => {
                 for export in exports {
                     let export = export.ok()?;
+                    let number = usize::try_from(export.index).ok()?;
                     match export.kind {
-                        ExternalKind::Func if export.name == functions.to_string() => {
-                            functions += 1;
+                        ExternalKind::Func
+                            if number == self.exported && export.name == number.to_string() =>
+                        {
+                            self.exported += 1;
                         }
                         ExternalKind::Table if export.name == TABLE => {}
                         _ => return None,
                     }
                 }
             }
-            _ => {}
+            Payload::CodeSectionEntry(body) => {
+                let ty = *self.functions.get(self.bodies)?;
+                let parameters = *self.parameters.get(ty as usize)?;
+                let slot = u32::try_from(self.bodies).ok()?;
+                passes_on(&body, ty, parameters, slot)?;
+                self.bodies += 1;
+            }
+            _ => return None,
         }
+        Some(())
     }
-    (size == Some(u64::from(functions))).then_some(functions)
+}
+
+/// Whether a function does nothing but call the one in its slot of the table.
+fn passes_on(
+    body: &wasmparser::FunctionBody<'_>,
+    ty: u32,
+    parameters: u32,
+    slot: u32,
+) -> Option<()> {
+    let operators = body.get_operators_reader().ok()?;
+    let found: Vec<Operator<'_>> = operators.into_iter().collect::<Result<_, _>>().ok()?;
+    let gets = (0..parameters).map(|local_index| Operator::LocalGet { local_index });
+    let call = [
+        Operator::I32Const {
+            value: slot.cast_signed(),
+        },
+        Operator::CallIndirect {
+            type_index: ty,
+            table_index: 0,
+        },
+        Operator::End,
+    ];
+    let locals = body.get_locals_reader().ok()?.get_count() == 0;
+    (locals && found.into_iter().eq(gets.chain(call))).then_some(())
 }
 
 /// A shim of which nothing is left but its table. The functions have their
