@@ -52,11 +52,17 @@ struct Stage {
 
 impl Stage {
     fn new(guest: &Guest, settings: &str) -> Self {
+        Self::with_limits(guest, settings, "{}")
+    }
+
+    fn with_limits(guest: &Guest, settings: &str, limits: &str) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let place = |name: &str| folder.path().join(name);
         std::fs::create_dir(place("modules")).expect("folder");
         std::fs::write(place("modules/counter.wasm"), guest.build()).expect("module");
-        let config = format!("logging: {{level: debug}}\nplugins: {{counter: {{{settings}}}}}\n");
+        let config = format!(
+            "logging: {{level: debug}}\nlimits: {limits}\nplugins: {{counter: {{{settings}}}}}\n"
+        );
         std::fs::write(place("config.yaml"), config).expect("configuration");
         let args = [
             "serve".into(),
@@ -80,16 +86,7 @@ impl Stage {
 
     /// What the filter shows; `None` where the call failed.
     fn call(&mut self, conf_token: u32) -> Option<String> {
-        let call = HttpReqCall {
-            path: b"/",
-            conf_token,
-            ..HttpReqCall::default()
-        };
-        let mut builder = FrameBuilder::new();
-        match self
-            .client
-            .exchange(call.encode(&mut builder).expect("frame"))
-        {
+        match self.client.exchange(&call_frame(conf_token)) {
             Ok(Reply::HttpReqCall {
                 action: HttpAction::Rewrite { headers, .. },
                 ..
@@ -284,6 +281,70 @@ fn a_warm_instance_should_serve_its_configuration_only_and_not_for_ever() {
     assert_eq!(stage.calls(a, 5), shown(&expected));
     assert_eq!(stage.calls(b, 2), shown(&["b11", "b22"]));
     assert_eq!(stage.calls(a, 2), shown(&["a33", "a11"]));
+}
+
+#[test]
+fn idle_instances_should_never_stand_in_the_way_of_others() {
+    for settings in ["instances: warm", "snapshot: always"] {
+        let mut stage = Stage::with_limits(&counter("", ""), settings, "{instances: 4}");
+        for conf in ["a", "b", "c", "d", "e", "f"] {
+            let token = stage.token(conf);
+            if settings == "snapshot: always" {
+                stage.says(CAPTURED);
+            }
+            let first = stage.call(token);
+            assert_eq!(first.as_deref(), Some(&*format!("{conf}11")), "{settings}");
+        }
+    }
+}
+
+#[test]
+fn a_guest_that_computes_should_let_others_on_its_thread_have_their_turn() {
+    let spins = "(loop $spin (br_if $spin (i32.eq (i32.load8_u (i32.const 700)) (i32.const 115))))";
+    let work = format!("{spins} i32.const 0");
+    let guest = Guest::request_filter(
+        "",
+        "(i32.store8 (i32.const 700) (i32.load8_u (local.get 0))) i32.const 0",
+        &work,
+    );
+    let limits = "{handler_ms: 2000, idle_ms: 20000}";
+    let stage = Stage::with_limits(&guest, "", limits);
+    // On every thread there is at least one that spins.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let socket = stage.runner.socket();
+    let quick: Vec<_> = (0..2 * threads)
+        .map(|_| {
+            let mut spinner = WireClient::connect(socket).expect("connection");
+            let token = spinner.prepare(&[("counter", "s")]).expect("token");
+            spinner.send(&call_frame(token)).expect("sent");
+            spinner
+        })
+        .collect();
+    let mut client = WireClient::connect(socket).expect("connection");
+    let token = client.prepare(&[("counter", "q")]).expect("token");
+    let mut turns = 0;
+    while turns < 20 {
+        let reply = client.exchange(&call_frame(token));
+        assert!(matches!(reply, Ok(Reply::HttpReqCall { .. })), "{reply:?}");
+        turns += 1;
+    }
+    // Far from their two seconds of computing, none has been answered.
+    assert!(
+        !stage.runner.log().contains("ran for more than"),
+        "{}",
+        stage.runner.log()
+    );
+    drop(quick);
+}
+
+fn call_frame(conf_token: u32) -> Vec<u8> {
+    let call = HttpReqCall {
+        path: b"/",
+        conf_token,
+        ..HttpReqCall::default()
+    };
+    let mut builder = FrameBuilder::new();
+    call.encode(&mut builder).expect("frame").to_vec()
 }
 
 #[test]

@@ -408,3 +408,41 @@ fn kind(kind: ExternalKind) -> wasm_encoder::ExportKind {
         ExternalKind::Tag => wasm_encoder::ExportKind::Tag,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by wit-component, with five functions behind its shim.
+    const REWRITE: &[u8] = include_bytes!("../../../examples-wasm/prebuilt/rewrite.wasm");
+
+    fn is_valid(wasm: &[u8]) -> bool {
+        let mut validator = Validator::new_with_features(WasmFeatures::all());
+        validator.validate_all(wasm).is_ok()
+    }
+
+    #[test]
+    fn a_component_should_lose_its_detour_once() {
+        let direct = without(REWRITE).expect("there is a detour");
+        assert!(is_valid(&direct));
+        assert!(without(&direct).is_none());
+    }
+
+    #[test]
+    fn a_shim_that_does_anything_else_should_stay() {
+        let outline = Outline::read(REWRITE).expect("valid");
+        let shim = outline.detour().expect("a detour").shim;
+        let range = outline.modules[shim].clone();
+        // Each body ends with: i32.const SLOT, call_indirect TYPE TABLE, end.
+        let ends: Vec<usize> = range
+            .filter(|at| matches!(REWRITE[*at..], [0x41, _, 0x11, _, 0, 0x0b, ..]))
+            .collect();
+        assert!(ends.len() >= 3, "{ends:?}");
+        for (slot, at) in ends.into_iter().enumerate() {
+            let mut other = REWRITE.to_vec();
+            other[at + 1] = u8::from(slot == 0);
+            assert!(is_valid(&other), "it calls another function of the table");
+            assert!(without(&other).is_none(), "slot {slot}");
+        }
+    }
+}
