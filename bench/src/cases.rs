@@ -2,13 +2,14 @@
 //!
 //! Must not know how either is run.
 
+use std::path::Path;
+
 /// What answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     /// Constant replies.
     Floor,
-    /// This runner, with this added to its configuration file. `CACHE` stands
-    /// for a folder that is kept between starts.
+    /// This runner, with this added to its configuration file.
     Runner(&'static str),
     /// Whoever listens on PEER_SOCKET.
     Peer,
@@ -59,6 +60,13 @@ pub(crate) const SUBJECTS: [Subject; 6] = [
         program: Program::Peer,
     },
 ];
+
+/// The configuration file of a runner with this of its own. Compiled components
+/// are kept in `cache` and not where those of the user's own runner are.
+pub(crate) fn config_file(own: &str, cache: &Path) -> String {
+    let cache = cache.display();
+    format!("logging:\n  level: warn\ncache:\n  dir: {cache}\n{own}")
+}
 
 /// What the filter does.
 #[derive(Debug, Clone, PartialEq, Eq)]

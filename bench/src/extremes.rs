@@ -31,6 +31,14 @@ const WATCH: Duration = Duration::from_secs(1);
 /// looked at.
 const REST_LIMIT: Duration = Duration::from_secs(20);
 
+/// Waits until every module is loaded, so that the next start finds its code in
+/// the cache.
+pub(crate) fn load_all(server: &Server) -> Result<()> {
+    first_answer_ms(server)?;
+    rested_mib(server)?;
+    Ok(())
+}
+
 /// Milliseconds from the start of the process to the first answered call.
 pub(crate) fn first_answer_ms(server: &Server) -> Result<f64> {
     let mut gateway = Gateway::connect(server.socket())?;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::bench_command::measure;
-use crate::cases::{Program, SET_HEADER, SUBJECTS};
+use crate::cases::{self, Program, SET_HEADER, SUBJECTS};
 use crate::machine::Machine;
 use crate::modules;
 use crate::server::{Server, wait_for_rest};
@@ -49,7 +49,8 @@ pub(crate) fn run(runner: &Path, built: &Path, requests: u64) -> Result<String> 
             continue;
         };
         let config_file = folder.path().join(format!("{}.yaml", subject.name));
-        std::fs::write(&config_file, format!("logging:\n  level: warn\n{config}"))?;
+        let cache = folder.path().join("cache");
+        std::fs::write(&config_file, cases::config_file(config, &cache))?;
         let site = Site {
             runner,
             folder: folder.path(),

@@ -73,6 +73,10 @@ struct MatrixOptions {
     /// the floor.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// One load, and beyond it only the start, the memory and the bursts,
+    /// of this program.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "only")]
+    extremes_of: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -111,9 +115,14 @@ fn matrix(cli: &Cli, options: &MatrixOptions) -> Result<()> {
         time: Duration::try_from_secs_f64(seconds).context("--seconds")?,
         warmup: Duration::from_millis(warmup),
         extremes: options.only.is_none(),
+        extremes_of: options.extremes_of.clone(),
         peer: Peer::of_environment(),
     };
     let mut loads = cases::loads(&modules::others(&cli.modules)?);
+    if let Some(program) = &options.extremes_of {
+        // A column needs one load.
+        loads.retain(|load| load.name == cases::ONE_CORE && load.subject == program);
+    }
     if let Some(only) = &options.only {
         // Nothing can be said without the floor.
         loads.retain(|load| {

@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) warmup: Duration,
     /// Whether to measure also what no load shows.
     pub(crate) extremes: bool,
+    /// That of this program only.
+    pub(crate) extremes_of: Option<String>,
     pub(crate) peer: Option<Peer>,
 }
 
@@ -62,8 +64,10 @@ pub(crate) fn run(plan: &Plan, loads: &[Load]) -> Result<Results> {
     let mut results = Results::default();
     site.all_loads(loads, &mut results)?;
     for subject in &SUBJECTS {
+        let wanted = plan.extremes_of.as_ref();
         if let Program::Runner(config) = subject.program
             && plan.extremes
+            && wanted.is_none_or(|wanted| wanted == subject.name)
             && !results.skipped.contains_key(subject.name)
         {
             site.all_extremes(subject, config, &mut results)?;
@@ -193,6 +197,9 @@ impl Site<'_> {
         };
         let three = || self.start_runner(subject.name, config, &self.three_modules);
         let twenty = || self.start_runner(subject.name, config, &self.twenty_modules);
+        // Where it fails, the first measurement will say so.
+        let _ = three().and_then(|server| extremes::load_all(&server));
+        let _ = twenty().and_then(|server| extremes::load_all(&server));
         for round in 1..=self.plan.rounds {
             let name = subject.name;
             self.bar
@@ -241,9 +248,8 @@ impl Site<'_> {
     fn start_runner(&self, name: &str, config: &str, modules: &Path) -> Result<Server> {
         let folder = self.folder.path();
         let cache = folder.join(format!("{name}-cache"));
-        let config = config.replace("CACHE", &cache.to_string_lossy());
         let file = folder.join(format!("{name}.yaml"));
-        std::fs::write(&file, format!("logging:\n  level: warn\n{config}"))?;
+        std::fs::write(&file, cases::config_file(config, &cache))?;
         let socket = folder.join(format!("{name}.sock"));
         let mut command = Command::new(self.runner());
         command
