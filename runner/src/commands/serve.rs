@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sandbox::{Allocation, Engine, EngineSettings};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +35,7 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         options.listen.as_deref(),
         &ProcessEnvironment,
     )?;
+    register_for_barriers();
     let _log = telemetry::start(config.log_level);
     // It accepts connections and hears signals; others serve.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -42,6 +43,13 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         .build()?;
     raise_descriptor_limit();
     runtime.block_on(async { serve(&options.modules, config, stop_signal()?).await })
+}
+
+/// Makes the first of the maps that are read without a lock in the process, to be thrown away. With it the process
+/// registers for memory barriers (`membarrier(2)`), which takes the kernel
+/// milliseconds as soon as there is a second thread, and nothing before.
+fn register_for_barriers() {
+    drop(papaya::HashMap::<u32, u32>::new());
 }
 
 /// Each connection takes a file descriptor. The soft limit is 1024 for the sake
@@ -61,8 +69,14 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let catalog = Arc::new(PluginCatalog::list(&Tenant::sole(), modules)?);
-    let engine = start_engine(&config)?;
-    let listener = listen(&config)?;
+    // Each of the two takes a millisecond or more.
+    let (engine, ownership) = std::thread::scope(|scope| {
+        let search = || Ownership::settle(&config.socket_owner, config.socket_group);
+        let search = scope.spawn(search);
+        (start_engine(&config), search.join())
+    });
+    let (engine, ownership) = (engine?, joined(ownership)?);
+    let listener = listen(&config, &ownership)?;
     let (threads, background) = (ServingThreads::start()?, Background::start()?);
     let preparing = background.handle().clone();
     let confs = ConfCache::new(Arc::clone(&catalog), preparing, (&config).into());
@@ -86,9 +100,12 @@ pub(super) async fn serve(
     Ok(())
 }
 
-fn listen(config: &Config) -> Result<Listener> {
-    let ownership = Ownership::settle(&config.socket_owner, config.socket_group);
-    let listener = Listener::bind(&config.listen, config.socket_mode, &ownership)
+fn joined<T>(outcome: std::thread::Result<T>) -> Result<T> {
+    outcome.map_err(|_| anyhow!("the search for the gateway's workers failed"))
+}
+
+fn listen(config: &Config, ownership: &Ownership) -> Result<Listener> {
+    let listener = Listener::bind(&config.listen, config.socket_mode, ownership)
         .with_context(|| format!("cannot listen on unix:{}", config.listen.display()))?;
     let (path, mode) = (listener.path().display(), config.socket_mode);
     tracing::info!("listening on unix:{path}; may connect: {ownership} (mode {mode:04o})");
