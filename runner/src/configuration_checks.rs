@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use sandbox::{Filter, Plugin, SandboxError};
 use tokio::runtime::Handle;
 use tokio::sync::SetOnce;
 
-use crate::filter_chain::{Readiness, Unavailable, shown};
+use crate::conf_cache::Prepared;
+use crate::filter_chain::{Unavailable, shown};
 
 /// A plugin that is loaded or will be, or the reason why it cannot.
 pub type Loading = SetOnce<Result<Arc<Plugin>, Arc<str>>>;
@@ -37,11 +37,11 @@ struct Line {
 /// One configuration whose check is to come.
 pub struct Check {
     /// The configuration.
-    pub text: Bytes,
-    /// What the log calls it, as [`shown`] gives it.
-    pub route: Arc<str>,
-    /// Where the outcome goes.
-    pub readiness: Arc<Readiness>,
+    pub text: Arc<[u8]>,
+    /// Where the outcome goes: this chain.
+    pub chain: Arc<Prepared>,
+    /// And there this position.
+    pub position: usize,
 }
 
 impl ConfigurationChecks {
@@ -70,10 +70,10 @@ impl ConfigurationChecks {
             let checking = AssertUnwindSafe(run(plugin, check.text)).catch_unwind();
             let outcome = checking.await.unwrap_or(Err(Unavailable::NotPrepared));
             if let Err(unavailable) = &outcome {
-                warn_unavailable(name, &check.route, unavailable);
+                warn_unavailable(name, check.chain.route(), unavailable);
             }
             // Nobody else sets it.
-            let _ = check.readiness.set(outcome);
+            let _ = check.chain.links()[check.position].readiness.set(outcome);
         }
     }
 
@@ -92,7 +92,10 @@ impl ConfigurationChecks {
 /// busy machine, a moment without a free instance) says nothing of the next
 /// call, which configures an instance of its own and fails by itself if it
 /// must.
-async fn run(plugin: &Result<Arc<Plugin>, Arc<str>>, text: Bytes) -> Result<Filter, Unavailable> {
+async fn run(
+    plugin: &Result<Arc<Plugin>, Arc<str>>,
+    text: Arc<[u8]>,
+) -> Result<Filter, Unavailable> {
     let plugin = match plugin {
         Ok(plugin) => Arc::clone(plugin),
         Err(reason) => return Err(Unavailable::NotLoaded(Arc::clone(reason))),

@@ -83,12 +83,12 @@ pub struct Link {
     /// The plugin's name.
     pub plugin: Arc<str>,
     /// Set once the configuration has been checked.
-    pub readiness: Arc<Readiness>,
+    pub readiness: Readiness,
 }
 
 /// The filters behind one conf token.
 pub struct FilterChain {
-    links: Vec<Link>,
+    links: Box<[Link]>,
     route: Arc<str>,
     /// How long a call waits for a filter that is not ready.
     prepare_time: Duration,
@@ -98,12 +98,22 @@ impl FilterChain {
     /// A chain in this order. `route` is for the log only, as [`shown`] gives
     /// it: the same configuration may belong to many routes.
     #[must_use]
-    pub fn new(links: Vec<Link>, route: Arc<str>, prepare_time: Duration) -> Self {
+    pub fn new(links: Box<[Link]>, route: Arc<str>, prepare_time: Duration) -> Self {
         FilterChain {
             links,
             route,
             prepare_time,
         }
+    }
+
+    /// Its positions in order.
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// What the log calls it.
+    pub fn route(&self) -> &str {
+        &self.route
     }
 
     /// Sends a request through the chain.

@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail};
 use sandbox::{CodeOrigin, Engine, Plugin, PluginSettings};
 use tokio::runtime::Handle;
 
-use crate::conf_cache::PluginConf;
+use crate::conf_cache::{PluginConf, Prepared};
 use crate::config::Plugins;
 use crate::configuration_checks::{Check, ConfigurationChecks, Loading, warn_unavailable};
-use crate::filter_chain::{Link, Readiness, Unavailable, shown};
+use crate::filter_chain::{Unavailable, shown};
 use crate::tenant::Tenant;
 
 /// The longest name the gateway lets a plugin have, in bytes of four to a
@@ -93,38 +93,40 @@ impl PluginCatalog {
         }
     }
 
-    /// One position of a chain: a filter made of a plugin and a configuration
-    /// in the background, which waits for the plugin and then lets the guest
-    /// check the configuration. `route` is as [`shown`] gives it.
-    pub fn link(
+    /// The catalog's own copy of a plugin's name, so that thousands of
+    /// configurations do not each keep one.
+    pub fn own_name(&self, tenant: &Tenant, name: Arc<str>) -> Arc<str> {
+        let key = (tenant.clone(), name);
+        match self.plugins.get_key_value(&key) {
+            Some(((_, own), _)) => Arc::clone(own),
+            None => key.1,
+        }
+    }
+
+    /// Makes the filter at one position of a chain in the background, which
+    /// waits for the plugin and then lets the guest check the configuration.
+    pub fn prepare(
         &self,
         background: &Handle,
         tenant: &Tenant,
         conf: &PluginConf,
-        route: &Arc<str>,
-    ) -> Link {
-        let readiness = Arc::new(Readiness::new());
+        chain: &Arc<Prepared>,
+        position: usize,
+    ) {
         let key = (tenant.clone(), Arc::clone(&conf.name));
         let Some(((_, name), module)) = self.plugins.get_key_value(&key) else {
             let missing = Unavailable::Missing(self.suggest(tenant, &conf.name));
-            warn_unavailable(&conf.name, route, &missing);
+            warn_unavailable(&conf.name, chain.route(), &missing);
             // New, so it is not set.
-            let _ = readiness.set(Err(missing));
-            return Link {
-                plugin: Arc::clone(&conf.name),
-                readiness,
-            };
+            let _ = chain.links()[position].readiness.set(Err(missing));
+            return;
         };
         let check = Check {
-            text: conf.text.clone(),
-            route: Arc::clone(route),
-            readiness: Arc::clone(&readiness),
+            text: Arc::clone(&conf.text),
+            chain: Arc::clone(chain),
+            position,
         };
         module.checks.add(check, name, &module.loading, background);
-        Link {
-            plugin: Arc::clone(name),
-            readiness,
-        }
     }
 
     /// Names longer than any plugin's are not compared: that takes time, and

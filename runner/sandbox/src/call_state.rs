@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
@@ -21,7 +20,7 @@ use crate::{Answer, GatewayError, Limits, Question, RequestCall, ResponseCall};
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) name: Arc<str>,
-    pub(crate) configuration: Bytes,
+    pub(crate) configuration: Arc<[u8]>,
 }
 
 /// The call that an instance serves.

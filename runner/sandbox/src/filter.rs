@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
-use bytes::Bytes;
 
 use crate::call_state::{CallState, Identity, OpenCall};
 use crate::image::Image;
@@ -31,7 +30,8 @@ pub(crate) struct Shared {
     /// Where instances start from, once there is one.
     pub(crate) snapshot: ArcSwapOption<Snapshot>,
     spending: Spending,
-    pub(crate) warm: Option<WarmInstances>,
+    /// Boxed: most filters have none, and there can be thousands of them.
+    pub(crate) warm: Option<Box<WarmInstances>>,
     /// The engine's tick of the last call.
     pub(crate) last_used: AtomicU64,
     /// For the caretaker, which must not keep it alive.
@@ -45,14 +45,14 @@ const AS_NEW: u32 = 64;
 impl Filter {
     /// Joins a plugin and a configuration text as the gateway sent it. Nothing
     /// runs yet.
-    pub fn new(plugin: Arc<Plugin>, configuration: Bytes) -> Self {
+    pub fn new(plugin: Arc<Plugin>, configuration: Arc<[u8]>) -> Self {
         let identity = Identity {
             name: Arc::clone(&plugin.name),
             configuration,
         };
         let warm = match plugin.settings.instances {
             InstancePolicy::Fresh => None,
-            InstancePolicy::Warm { uses, idle } => Some(WarmInstances::new(uses, idle)),
+            InstancePolicy::Warm { uses, idle } => Some(Box::new(WarmInstances::new(uses, idle))),
         };
         let shared = Arc::new_cyclic(|itself| Shared {
             identity: Arc::new(identity),

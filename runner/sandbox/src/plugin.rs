@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use bytes::Bytes;
 use wasmtime::Precompiled;
 
 use crate::call_state::{CallState, Identity};
@@ -58,7 +57,7 @@ impl Plugin {
     async fn prove_start(&self) -> Result<(), LoadError> {
         let identity = Identity {
             name: Arc::clone(&self.name),
-            configuration: Bytes::new(),
+            configuration: Arc::from([]),
         };
         let state = || CallState::new(Arc::new(identity), &self.settings.limits);
         let mut instance = Instance::start(&self.engine, &self.image, state).await?;

@@ -11,9 +11,8 @@ use std::time::Duration;
 use sandbox::{RequestEdits, ResponseCall, StopResponse};
 
 use crate::after_chain::response::Filler;
-use crate::conf_cache::ConfCache;
+use crate::conf_cache::{ConfCache, Prepared};
 use crate::error_reply::CallError;
-use crate::filter_chain::FilterChain;
 use crate::gateway_link::GatewayLink;
 use crate::tenant::Tenant;
 
@@ -30,7 +29,7 @@ pub struct CallContext<'a> {
 }
 
 impl CallContext<'_> {
-    fn chain(&self, conf_token: u32) -> Result<Arc<FilterChain>, CallError> {
+    fn chain(&self, conf_token: u32) -> Result<Arc<Prepared>, CallError> {
         self.confs
             .chain(self.tenant, conf_token)
             .ok_or(CallError::UnknownToken(conf_token))

@@ -20,7 +20,7 @@ pub fn handle(context: &CallContext<'_>, payload: Bytes) -> Result<Outcome, Call
         .conf()
         .map(|entry| PluginConf {
             name: String::from_utf8_lossy(entry.name).into(),
-            text: Bytes::copy_from_slice(entry.value.unwrap_or_default()),
+            text: entry.value.unwrap_or_default().into(),
         })
         .collect::<Configuration>();
     let route = String::from_utf8_lossy(request.key().unwrap_or_default());
