@@ -63,6 +63,12 @@ impl ConfigurationChecks {
         }
     }
 
+    /// Whether any configuration waits for the plugin or is being checked.
+    pub fn any_to_come(&self) -> bool {
+        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.at_work > 0
+    }
+
     /// Checks until nothing waits.
     async fn work(&self, name: &str, loading: &Loading) {
         let plugin = loading.wait().await;
