@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use std::time::{Duration, Instant};
+
 use harness::{
     Fault, HttpOutcome, HttpRequest, RouteConf, TestGateway, UpstreamRequest, modules, query,
 };
@@ -214,13 +216,22 @@ fn edits_through_the_interface_should_equal_edits_applied_directly() {
     assert!(passed > 400, "only {passed} sequences could be expressed");
     // Every refusal has one of the two reasons that `Plain::apply` knows.
     let reasons = ["cannot add a second value", "value-less occurrence"];
-    let log = runner.log();
-    let said = log
-        .lines()
-        .filter(|line| reasons.iter().any(|reason| line.contains(reason)));
+    let said = || {
+        let log = runner.log();
+        let lines = log.lines();
+        lines
+            .filter(|line| reasons.iter().any(|reason| line.contains(reason)))
+            .count()
+    };
+    // The log is written by a thread of its own.
+    let end = Instant::now() + Duration::from_secs(10);
+    while said() < refused && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert!(
-        refused > 100 && said.count() == refused,
-        "{refused} refusals:\n{log}"
+        refused > 100 && said() == refused,
+        "{refused} refusals:\n{}",
+        runner.log()
     );
 }
 
