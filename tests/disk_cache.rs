@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::{RunnerProcess, WireClient, modules};
-use protocol::FrameBuilder;
-use protocol::gateway_side::{HttpAction, HttpReqCall, Reply};
+use protocol::gateway_side::{HttpAction, Reply};
 use tempfile::TempDir;
 
 const RUNNER: &str = env!("CARGO_BIN_EXE_runner");
@@ -76,15 +75,7 @@ impl Place {
 fn call(runner: &RunnerProcess) -> Reply {
     let mut client = WireClient::connect(runner.socket()).expect("connection");
     let conf_token = client.prepare(&[("stop", "")]).expect("token");
-    let call = HttpReqCall {
-        path: b"/",
-        conf_token,
-        ..HttpReqCall::default()
-    };
-    let mut builder = FrameBuilder::new();
-    client
-        .exchange(call.encode(&mut builder).expect("frame"))
-        .expect("reply")
+    client.call(conf_token).expect("reply")
 }
 
 fn must_print(runner: &RunnerProcess, text: &str) {

@@ -7,8 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::{Guest, RunnerProcess, WireClient};
-use protocol::FrameBuilder;
-use protocol::gateway_side::{HttpAction, HttpReqCall, Reply};
+use protocol::gateway_side::{HttpAction, Reply};
 use tempfile::TempDir;
 
 const RUNNER: &str = env!("CARGO_BIN_EXE_runner");
@@ -86,7 +85,7 @@ impl Stage {
 
     /// What the filter shows; `None` where the call failed.
     fn call(&mut self, conf_token: u32) -> Option<String> {
-        match self.client.exchange(&call_frame(conf_token)) {
+        match self.client.call(conf_token) {
             Ok(Reply::HttpReqCall {
                 action: HttpAction::Rewrite { headers, .. },
                 ..
@@ -316,7 +315,9 @@ fn a_guest_that_computes_should_let_others_on_its_thread_have_their_turn() {
         .map(|_| {
             let mut spinner = WireClient::connect(socket).expect("connection");
             let token = spinner.prepare(&[("counter", "s")]).expect("token");
-            spinner.send(&call_frame(token)).expect("sent");
+            spinner
+                .send(&WireClient::simplest_call(token))
+                .expect("sent");
             spinner
         })
         .collect();
@@ -324,7 +325,7 @@ fn a_guest_that_computes_should_let_others_on_its_thread_have_their_turn() {
     let token = client.prepare(&[("counter", "q")]).expect("token");
     let mut turns = 0;
     while turns < 20 {
-        let reply = client.exchange(&call_frame(token));
+        let reply = client.call(token);
         assert!(matches!(reply, Ok(Reply::HttpReqCall { .. })), "{reply:?}");
         turns += 1;
     }
@@ -335,16 +336,6 @@ fn a_guest_that_computes_should_let_others_on_its_thread_have_their_turn() {
         stage.runner.log()
     );
     drop(quick);
-}
-
-fn call_frame(conf_token: u32) -> Vec<u8> {
-    let call = HttpReqCall {
-        path: b"/",
-        conf_token,
-        ..HttpReqCall::default()
-    };
-    let mut builder = FrameBuilder::new();
-    call.encode(&mut builder).expect("frame").to_vec()
 }
 
 #[test]

@@ -7,8 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use harness::{Guest, RunnerProcess, WireClient, modules};
-use protocol::FrameBuilder;
-use protocol::gateway_side::{HttpAction, HttpReqCall, Reply};
+use protocol::gateway_side::{HttpAction, Reply};
 use tempfile::TempDir;
 
 const RUNNER: &str = env!("CARGO_BIN_EXE_runner");
@@ -28,15 +27,7 @@ fn folder_with(name: &str, bytes: &[u8]) -> TempDir {
 fn call(runner: &RunnerProcess, plugin: &str) -> Reply {
     let mut client = WireClient::connect(runner.socket()).expect("connection");
     let conf_token = client.prepare(&[(plugin, "")]).expect("token");
-    let call = HttpReqCall {
-        path: b"/",
-        conf_token,
-        ..HttpReqCall::default()
-    };
-    let mut builder = FrameBuilder::new();
-    client
-        .exchange(call.encode(&mut builder).expect("frame"))
-        .expect("reply")
+    client.call(conf_token).expect("reply")
 }
 
 fn refused(file: &str, bytes: &[u8], expected: &[&str]) {

@@ -138,7 +138,7 @@ impl Work {
             Some((of, readable)) if std::ptr::eq(of.as_ptr(), &raw const *filter.plugin) => {
                 readable
             }
-            _ => snapshot::readable(filter)?,
+            _ => snapshot::readable(&filter.plugin)?,
         };
         let strict = filter.plugin.settings.snapshot == SnapshotPolicy::Auto;
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::call_state::{CallState, Identity, OpenCall};
 use crate::image::Image;
-use crate::instance::Instance;
+use crate::instance::{Instance, failure};
 use crate::snapshot::Snapshot;
 use crate::spending::Spending;
 use crate::warm::WarmInstances;
@@ -186,7 +186,8 @@ impl Shared {
             instance.open(call);
         }
         if self.warm.is_some() {
-            instance.keep_handlers(image)?;
+            let found = instance.keep_handlers(image);
+            found.map_err(|error| failure(&instance.store, &error))?;
         }
         Ok(instance)
     }

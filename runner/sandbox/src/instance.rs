@@ -84,19 +84,15 @@ impl Instance {
 
     /// Finds the handlers once and for all: an instance that serves again may
     /// do so after its filter has changed to another image.
-    pub(crate) fn keep_handlers(&mut self, image: &Image) -> Result<(), SandboxError> {
-        let mut find = || {
-            let (store, instance) = (&mut self.store, &self.instance);
-            if let Some(indices) = &image.request_handler {
-                self.on_request = Some(indices.load(&mut *store, instance)?);
-            }
-            if let Some(indices) = &image.response_handler {
-                self.on_response = Some(indices.load(&mut *store, instance)?);
-            }
-            Ok(())
-        };
-        let found = find();
-        found.map_err(|error| failure(&self.store, &error))
+    pub(crate) fn keep_handlers(&mut self, image: &Image) -> wasmtime::Result<()> {
+        let (store, instance) = (&mut self.store, &self.instance);
+        if let Some(indices) = &image.request_handler {
+            self.on_request = Some(indices.load(&mut *store, instance)?);
+        }
+        if let Some(indices) = &image.response_handler {
+            self.on_response = Some(indices.load(&mut *store, instance)?);
+        }
+        Ok(())
     }
 
     /// Lets the guest handle the request that was opened.
@@ -163,15 +159,8 @@ impl Instance {
 
     /// Finds every export that may be called, without calling it.
     pub(crate) fn find_exports(&mut self, image: &Image) -> wasmtime::Result<()> {
-        let (store, instance) = (&mut self.store, &self.instance);
-        image.configuration.load(&mut *store, instance)?;
-        if let Some(handler) = &image.request_handler {
-            handler.load(&mut *store, instance)?;
-        }
-        if let Some(handler) = &image.response_handler {
-            handler.load(&mut *store, instance)?;
-        }
-        Ok(())
+        image.configuration.load(&mut self.store, &self.instance)?;
+        self.keep_handlers(image)
     }
 }
 

@@ -34,6 +34,7 @@ mod image;
 mod imports;
 mod instance;
 mod limits;
+mod outermost;
 mod plugin;
 mod policy;
 mod printable;

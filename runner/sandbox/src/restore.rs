@@ -16,9 +16,10 @@ use wasm_encoder::{
     RawSection,
 };
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentExternalKind, ExternalKind, Instance, Parser,
-    Payload,
+    CanonicalFunction, ComponentAlias, ComponentExternalKind, ExternalKind, Instance, Payload,
 };
+
+use crate::outermost;
 
 /// What the function is called, inside and outside. It answers 0, or 1 where
 /// the instance cannot be put back.
@@ -48,21 +49,12 @@ struct Outline {
 impl Outline {
     fn read(wasm: &[u8]) -> wasmparser::Result<Self> {
         let mut outline = Outline::default();
-        let mut depth = 0_u32;
-        for payload in Parser::new(0).parse_all(wasm) {
-            let payload = payload?;
-            if let Payload::ModuleSection {
-                unchecked_range, ..
-            } = &payload
-                && depth == 0
-            {
-                outline.modules.push(unchecked_range.clone());
-            }
-            match payload {
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                payload if depth == 0 => outline.count(payload)?,
-                _ => {}
+        for payload in outermost::sections(wasm) {
+            match payload? {
+                Payload::ModuleSection {
+                    unchecked_range, ..
+                } => outline.modules.push(unchecked_range),
+                payload => outline.count(payload)?,
             }
         }
         Ok(outline)
@@ -153,25 +145,19 @@ impl Outline {
         module: &[u8],
     ) -> wasmparser::Result<Vec<u8>> {
         let mut component = wasm_encoder::Component::new();
-        let (mut depth, mut modules) = (0_u32, 0);
-        for payload in Parser::new(0).parse_all(wasm) {
+        let mut modules = 0;
+        for payload in outermost::sections(wasm) {
             let payload = payload?;
-            if depth == 0
-                && let Some((id, range)) = payload.as_section()
-            {
-                let is_it = matches!(payload, Payload::ModuleSection { .. }) && modules == number;
-                let data = if is_it { module } else { &wasm[range] };
-                component.section(&RawSection { id, data });
-            }
-            match payload {
-                Payload::ModuleSection { .. } => {
-                    modules += usize::from(depth == 0);
-                    depth += 1;
-                }
-                Payload::ComponentSection { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                _ => {}
-            }
+            let Some((id, range)) = payload.as_section() else {
+                continue;
+            };
+            let is_module = matches!(payload, Payload::ModuleSection { .. });
+            let data = match is_module && modules == number {
+                true => module,
+                false => &wasm[range],
+            };
+            modules += usize::from(is_module);
+            component.section(&RawSection { id, data });
         }
         self.export(&mut component, instance);
         Ok(component.finish())

@@ -11,7 +11,6 @@
 
 mod calls;
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use wasm_encoder::{ComponentSectionId, InstanceSection, ModuleArg, RawSection};
@@ -21,6 +20,8 @@ use wasmparser::{
 };
 use wasmtime::component::Component;
 
+use crate::outermost;
+
 /// What the shim's table is called in the main module's imports and, by
 /// wit-component, in the shim's exports.
 const SHIM: &str = "wit-component-shim";
@@ -28,7 +29,7 @@ const TABLE: &str = "$imports";
 
 /// The component without the detour, or `None` where there is none to save.
 /// Increase [`VERSION`] with every change of what comes out.
-fn without(wasm: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn without(wasm: &[u8]) -> Option<Vec<u8>> {
     // What is not valid is for the compiler to refuse, in its words.
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(wasm)
@@ -50,11 +51,6 @@ pub(crate) fn owns_resources(wasm: &[u8]) -> bool {
             .any(|function| matches!(function, Ok(CanonicalFunction::ResourceNew { .. }))),
         _ => false,
     })
-}
-
-/// The same, or the component itself where there is nothing to save.
-pub(crate) fn without_or_same(wasm: &[u8]) -> Cow<'_, [u8]> {
-    without(wasm).map_or(Cow::Borrowed(wasm), Cow::Owned)
 }
 
 /// Compiles a component without the detour; as it is, should the compiler mind
@@ -113,21 +109,11 @@ impl<'a> Outline<'a> {
             wasm,
             ..Outline::default()
         };
-        let mut depth = 0_u32;
-        for payload in Parser::new(0).parse_all(wasm) {
-            let payload = payload?;
-            match payload {
+        for payload in outermost::sections(wasm) {
+            match payload? {
                 Payload::ModuleSection {
                     unchecked_range, ..
-                } => {
-                    if depth == 0 {
-                        outline.modules.push(unchecked_range);
-                    }
-                    depth += 1;
-                }
-                Payload::ComponentSection { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                _ if depth > 0 => {}
+                } => outline.modules.push(unchecked_range),
                 Payload::InstanceSection(instances) => {
                     for instance in instances {
                         outline.instances.push(instance?);
@@ -334,11 +320,11 @@ impl<'a> Outline<'a> {
     fn rebuilt(&self, detour: &Detour, main: &[u8]) -> wasmparser::Result<Vec<u8>> {
         let shim = calls::table_only(detour.slots);
         let mut component = wasm_encoder::Component::new();
-        let (mut depth, mut modules) = (0_u32, 0);
-        for payload in Parser::new(0).parse_all(self.wasm) {
+        let mut modules = 0;
+        for payload in outermost::sections(self.wasm) {
             let payload = payload?;
             let section = match &payload {
-                Payload::ModuleSection { .. } if depth == 0 => {
+                Payload::ModuleSection { .. } => {
                     let data = match modules {
                         number if number == detour.main => main,
                         number if number == detour.shim => &shim,
@@ -347,22 +333,16 @@ impl<'a> Outline<'a> {
                     modules += 1;
                     Some((ComponentSectionId::CoreModule as u8, data))
                 }
-                Payload::InstanceSection(instances) if depth == 0 => {
+                Payload::InstanceSection(instances) => {
                     component.section(&with_table(instances.clone(), detour)?);
                     None
                 }
-                _ if depth == 0 => payload
+                _ => payload
                     .as_section()
                     .map(|(id, range)| (id, &self.wasm[range])),
-                _ => None,
             };
             if let Some((id, data)) = section {
                 component.section(&RawSection { id, data });
-            }
-            match payload {
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-                Payload::End(_) => depth = depth.saturating_sub(1),
-                _ => {}
             }
         }
         Ok(component.finish())

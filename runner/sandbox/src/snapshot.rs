@@ -12,7 +12,7 @@ use crate::filter::Shared;
 use crate::image::Image;
 use crate::instance::{Instance, in_time};
 use crate::warm::WarmInstances;
-use crate::{LoadError, SandboxError, restore, shim};
+use crate::{LoadError, Plugin, SandboxError, restore, shim};
 
 /// A captured configuration.
 pub(crate) struct Snapshot {
@@ -51,21 +51,26 @@ pub(crate) fn expected_cost(wasm: usize) -> u64 {
     5_000 + u64::try_from(wasm).unwrap_or(u64::MAX / 2) * 4 / 3
 }
 
-/// A component rebuilt so that its state can be read, compiled. The same for
-/// every configuration.
-pub(crate) type Readable = Component;
+/// A component rebuilt so that its state can be read. The same for every
+/// configuration.
+pub(crate) struct Readable {
+    image: Image,
+    /// What it was rebuilt from, where that is not the plugin's own.
+    direct: Option<Vec<u8>>,
+}
 
 /// Rebuilds and compiles a component so that its state can be read.
-pub(crate) fn readable(filter: &Shared) -> Result<Readable, NotCaptured> {
-    let plugin = &filter.plugin;
+pub(crate) fn readable(plugin: &Plugin) -> Result<Readable, NotCaptured> {
     if shim::owns_resources(&plugin.wasm) {
         return Err(NotCaptured::OwnResources);
     }
-    let wasm = shim::without_or_same(&plugin.wasm);
+    let direct = shim::without(&plugin.wasm);
     let (_, wasm) = Wizer::new()
-        .instrument_component(&wasm)
+        .instrument_component(direct.as_deref().unwrap_or(&plugin.wasm))
         .map_err(unsupported)?;
-    Component::new(plugin.engine.wasmtime(), &wasm).map_err(unsupported)
+    let component = Component::new(plugin.engine.wasmtime(), &wasm).map_err(unsupported)?;
+    let image = Image::link(&plugin.engine, &component)?;
+    Ok(Readable { image, direct })
 }
 
 /// Configures an instance of its own and captures what comes out. `strict`:
@@ -78,18 +83,17 @@ pub(crate) async fn capture(
     budget: usize,
 ) -> Result<Snapshot, NotCaptured> {
     let plugin = &filter.plugin;
-    let wasm = shim::without_or_same(&plugin.wasm);
     let (context, _) = Wizer::new()
-        .instrument_component(&wasm)
+        .instrument_component(readable.direct.as_deref().unwrap_or(&plugin.wasm))
         .map_err(unsupported)?;
-    let image = Image::link(&plugin.engine, readable)?;
+    let image = &readable.image;
     let state = || {
         let mut state = filter.state();
         state.quiet = true;
         state
     };
-    let mut instance = Instance::start(&plugin.engine, &image, state).await?;
-    instance.configure(&image).await?;
+    let mut instance = Instance::start(&plugin.engine, image, state).await?;
+    instance.configure(image).await?;
     let state = instance.store.data();
     let size = state.memory.used() + plugin.wasm.len();
     if size > budget {

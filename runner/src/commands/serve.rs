@@ -45,9 +45,10 @@ pub fn run(options: &ServeOptions) -> Result<()> {
     runtime.block_on(async { serve(&options.modules, config, stop_signal()?).await })
 }
 
-/// Makes the first of the maps that are read without a lock in the process, to be thrown away. With it the process
-/// registers for memory barriers (`membarrier(2)`), which takes the kernel
-/// milliseconds as soon as there is a second thread, and nothing before.
+/// Makes a map that is read without a lock, to be thrown away. With the first of
+/// them the process registers for memory barriers (`membarrier(2)`), which takes
+/// the kernel milliseconds as soon as there is a second thread, and nothing
+/// before.
 fn register_for_barriers() {
     drop(papaya::HashMap::<u32, u32>::new());
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use protocol::frame::{self, Frame};
-use protocol::gateway_side::{PrepareConf, Reply, decode_reply};
+use protocol::gateway_side::{HttpReqCall, PrepareConf, Reply, decode_reply};
 use protocol::{Entry, FrameBuilder};
 
 /// How long a read may take before the test fails.
@@ -103,6 +103,29 @@ impl WireClient {
             Reply::PrepareConf { conf_token } => Ok(conf_token),
             other => Err(NoReply::Nonsense(format!("{other:?} instead of a token"))),
         }
+    }
+
+    /// Calls with the simplest request there is.
+    ///
+    /// # Errors
+    /// [`NoReply`].
+    pub fn call(&mut self, conf_token: u32) -> Result<Reply, NoReply> {
+        self.exchange(&Self::simplest_call(conf_token))
+    }
+
+    /// The frame of such a call.
+    ///
+    /// # Panics
+    /// Never: forty bytes fit into a frame.
+    #[must_use]
+    pub fn simplest_call(conf_token: u32) -> Vec<u8> {
+        let call = HttpReqCall {
+            path: b"/",
+            conf_token,
+            ..HttpReqCall::default()
+        };
+        let mut builder = FrameBuilder::new();
+        call.encode(&mut builder).expect("a frame").to_vec()
     }
 
     fn receive_frame(&mut self) -> Result<Frame, NoReply> {
