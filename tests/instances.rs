@@ -306,7 +306,7 @@ fn a_guest_that_computes_should_let_others_on_its_thread_have_their_turn() {
         "(i32.store8 (i32.const 700) (i32.load8_u (local.get 0))) i32.const 0",
         &work,
     );
-    let limits = "{handler_ms: 2000, idle_ms: 20000}";
+    let limits = "{handler_ms: 2000, handler_wall_ms: 20000}";
     let stage = Stage::with_limits(&guest, "", limits);
     // On every thread there is at least one that spins.
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

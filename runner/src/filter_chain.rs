@@ -129,7 +129,7 @@ impl FilterChain {
                 .await
                 .map_err(|cause| self.error(link, cause))?;
             let seen = filter.on_request(call).await;
-            let (after, verdict) = seen.map_err(|cause| self.error(link, cause))?;
+            let (after, verdict) = seen.map_err(|failed| self.error(link, failed.error))?;
             match verdict {
                 Verdict::Next => call = after,
                 Verdict::Stop(response) => return Ok(Passage::Stopped(response)),
@@ -153,7 +153,7 @@ impl FilterChain {
                 .await
                 .map_err(|cause| self.error(link, cause))?;
             let seen = filter.on_response(call).await;
-            call = seen.map_err(|cause| self.error(link, cause))?;
+            call = seen.map_err(|failed| self.error(link, failed.error))?;
         }
         Ok(call)
     }

@@ -56,8 +56,8 @@ impl CallState {
             identity,
             call: OpenCall::None,
             in_handler: false,
-            memory: MemoryMeter::new(limits.memory),
-            clock: GuestClock::start(limits.configure_time, limits.idle_time),
+            memory: MemoryMeter::new(limits),
+            clock: GuestClock::start(limits.configure_time, limits.configure_wall_time),
             limits: *limits,
             outside: None,
             quiet: false,
@@ -72,7 +72,7 @@ impl CallState {
         self.call = call;
         self.memory.refused = false;
         self.clock
-            .restart(self.limits.handler_time, self.limits.idle_time)
+            .restart(self.limits.handler_time, self.limits.handler_wall_time)
     }
 
     /// The call is over; what becomes of it is no business of the guest any
@@ -89,7 +89,7 @@ impl CallState {
         self.memory.refused = false;
         self.outside = None;
         self.clock
-            .restart(self.limits.handler_time, self.limits.idle_time);
+            .restart(self.limits.handler_time, self.limits.handler_wall_time);
         self.wasi.is_none()
     }
 

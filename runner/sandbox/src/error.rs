@@ -133,7 +133,39 @@ pub enum SandboxError {
     /// A question to the gateway failed; so does the call.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    /// Every slot for concurrent calls stayed taken.
+    /// The guest handed more to a host function than it may in one call, or
+    /// held more of the host's resources than it may.
+    #[error("asked too much of the host: {0}")]
+    HostCallLimit(String),
+    /// Every place for instances stayed taken.
     #[error("no free instance within {} ms", .0.as_millis())]
     Saturated(Duration),
+    /// The plugin serves as many calls as it may, and none of them ended in
+    /// time.
+    #[error("{calls} calls at the same time already, and none ended within {} ms", wait.as_millis())]
+    Busy {
+        /// As many as it may serve.
+        calls: u32,
+        /// How long the call waited.
+        wait: Duration,
+    },
+    /// As many calls wait for the plugin as may.
+    #[error("{0} calls wait for it already")]
+    QueueFull(u32),
+}
+
+/// A filter that failed on a call.
+#[derive(Debug)]
+pub struct Failed<C> {
+    /// How.
+    pub error: SandboxError,
+    /// The call as it was before the filter, where the plugin's settings ask
+    /// for it and it could be saved.
+    pub call: Option<Box<C>>,
+}
+
+impl<C> From<SandboxError> for Failed<C> {
+    fn from(error: SandboxError) -> Self {
+        Failed { error, call: None }
+    }
 }

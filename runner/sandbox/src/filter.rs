@@ -14,7 +14,8 @@ use crate::snapshot::Snapshot;
 use crate::spending::Spending;
 use crate::warm::WarmInstances;
 use crate::{
-    InstancePolicy, Plugin, RequestCall, ResponseCall, SandboxError, SnapshotPolicy, Verdict,
+    Failed, InstancePolicy, Plugin, RequestCall, ResponseCall, SandboxError, SnapshotPolicy,
+    Verdict,
 };
 
 /// One plugin with one configuration.
@@ -101,10 +102,10 @@ impl Filter {
     pub async fn on_request(
         &self,
         call: Box<RequestCall>,
-    ) -> Result<(Box<RequestCall>, Verdict), SandboxError> {
+    ) -> Result<(Box<RequestCall>, Verdict), Failed<RequestCall>> {
         let shared = &*self.shared;
         if shared.plugin.image.request_handler.is_none() {
-            return Err(SandboxError::WrongPhase("request handler"));
+            return Err(SandboxError::WrongPhase("request handler").into());
         }
         let snapshot = shared.snapshot.load();
         let image = shared.image(snapshot.as_deref());
@@ -125,10 +126,10 @@ impl Filter {
     pub async fn on_response(
         &self,
         call: Box<ResponseCall>,
-    ) -> Result<Box<ResponseCall>, SandboxError> {
+    ) -> Result<Box<ResponseCall>, Failed<ResponseCall>> {
         let shared = &*self.shared;
         if shared.plugin.image.response_handler.is_none() {
-            return Err(SandboxError::WrongPhase("response handler"));
+            return Err(SandboxError::WrongPhase("response handler").into());
         }
         let snapshot = shared.snapshot.load();
         let image = shared.image(snapshot.as_deref());

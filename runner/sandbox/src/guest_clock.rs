@@ -43,8 +43,8 @@ pub(crate) struct GuestClock {
 pub(crate) struct Stalled(pub(crate) Duration);
 
 impl GuestClock {
-    /// `idle` is how much longer than its computing time the guest may take.
-    pub(crate) fn start(compute_limit: Duration, idle: Duration) -> Arc<Self> {
+    /// How long the guest may compute, and how long it may take in all.
+    pub(crate) fn start(compute_limit: Duration, wall_limit: Duration) -> Arc<Self> {
         let clock = GuestClock {
             made: Instant::now(),
             began: AtomicU64::new(0),
@@ -55,16 +55,16 @@ impl GuestClock {
             waited: AtomicU64::new(0),
             waiting_since: AtomicU64::new(NOT_WAITING),
         };
-        clock.set_limits(compute_limit, idle);
+        clock.set_limits(compute_limit, wall_limit);
         Arc::new(clock)
     }
 
     /// A new stage begins, with limits of its own. Returns how long the last
     /// one took.
-    pub(crate) fn restart(&self, compute_limit: Duration, idle: Duration) -> Duration {
+    pub(crate) fn restart(&self, compute_limit: Duration, wall_limit: Duration) -> Duration {
         let now = self.now();
         let before = self.began.swap(now, Ordering::Relaxed);
-        self.set_limits(compute_limit, idle);
+        self.set_limits(compute_limit, wall_limit);
         self.computed.store(0, Ordering::Relaxed);
         self.looked.store(now, Ordering::Relaxed);
         self.waited.store(0, Ordering::Relaxed);
@@ -72,11 +72,10 @@ impl GuestClock {
         Duration::from_micros(now.saturating_sub(before))
     }
 
-    fn set_limits(&self, compute: Duration, idle: Duration) {
+    fn set_limits(&self, compute: Duration, wall: Duration) {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.compute_limit.store(micros(compute), Ordering::Relaxed);
-        self.wall_limit
-            .store(micros(compute.saturating_add(idle)), Ordering::Relaxed);
+        self.wall_limit.store(micros(wall), Ordering::Relaxed);
     }
 
     pub(crate) fn compute_limit(&self) -> Duration {
@@ -168,14 +167,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_guest_that_sleeps_should_be_stopped_by_the_wall() {
-        let clock = GuestClock::start(20 * MS, 30 * MS);
+        let clock = GuestClock::start(20 * MS, 50 * MS);
         let outcome = clock.run(tokio::time::sleep(Duration::from_secs(60))).await;
         assert_eq!(outcome, Err(Stalled(50 * MS)));
     }
 
     #[tokio::test]
     async fn waiting_for_the_gateway_should_count_for_nothing() {
-        let clock = GuestClock::start(20 * MS, 30 * MS);
+        let clock = GuestClock::start(20 * MS, 50 * MS);
         let waits = async {
             for _ in 0..4 {
                 clock.begin_wait();

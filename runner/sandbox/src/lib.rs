@@ -53,7 +53,7 @@ mod warm;
 pub use call::Call;
 pub use disk_cache::{CacheError, CodeOrigin, DiskCache};
 pub use engine::{Allocation, Engine, EngineSettings};
-pub use error::{LoadError, SandboxError};
+pub use error::{Failed, LoadError, SandboxError};
 pub use filter::Filter;
 pub use gateway::{Answer, Gateway, GatewayError, Question, UPSTREAM_URI};
 pub use limits::Limits;

@@ -5,35 +5,62 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-/// The limits of one plugin's instances.
+/// The limits of one plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Linear memory of one instance in bytes, all its memories together.
     pub memory: usize,
+    /// Elements of one instance's tables, all together. Interpreted languages
+    /// need about ten thousand; a slot of the pool holds twenty thousand in
+    /// each.
+    pub table_elements: usize,
+    /// What one instance may hold of the host at the same time, its own
+    /// resources included: streams, timers and the like. They are the host's
+    /// memory, which no other limit counts.
+    pub handles: usize,
     /// How long a handler may compute in one call.
     pub handler_time: Duration,
+    /// How long a handler may take by the clock on the wall, without the waiting
+    /// for the gateway: others compute too, and a guest can sleep.
+    pub handler_wall_time: Duration,
     /// How long starting an instance and its `configure` may compute together.
     pub configure_time: Duration,
-    /// How much longer either may take by the clock on the wall, without the
-    /// waiting for the gateway: others compute too, and a guest can sleep.
-    pub idle_time: Duration,
+    /// How long they may take by the clock on the wall.
+    pub configure_wall_time: Duration,
     /// How long one call may wait for the gateway's answers in total. It must
     /// stay below the gateway's own read timeout of 60 s
     /// (`ext-plugin/init.lua`).
     pub gateway_time: Duration,
     /// How many questions the filters of one call may ask the gateway.
     pub questions: u32,
+    /// Bytes that a guest may hand to the host in one function call, its answer
+    /// to a handler included. One that hands over more traps.
+    pub host_call: usize,
+    /// Bytes of a body that a guest may read or write.
+    pub body: usize,
+    /// Headers, and as many query arguments, that the filters of one call may
+    /// change or put into a response.
+    pub headers: usize,
+    /// Bytes of the name and value of one of them.
+    pub header: usize,
+    /// Bytes that one call may log; what is more is dropped and counted.
+    pub log_per_call: usize,
+    /// Bytes that all calls together may log in a second, likewise.
+    pub log_per_second: usize,
+    /// Calls of the plugin at the same time.
+    pub concurrent_calls: u32,
+    /// Calls that may wait for one of those to end.
+    pub waiting_calls: u32,
+    /// How long they wait, and how long a call waits for a free instance.
+    pub wait: Duration,
 }
-
-/// Elements over all tables of one instance. Interpreted languages need about
-/// ten thousand; a slot of the pool holds twenty thousand per table.
-const TABLE_ELEMENTS: usize = 100_000;
 
 /// Counts the memory and table elements of one store against its limits.
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
     limit: usize,
     used: usize,
+    table_limit: usize,
     table_elements: usize,
     /// Set when a growth was refused, so that the trap which usually follows
     /// can be named by its cause.
@@ -41,10 +68,11 @@ pub(crate) struct MemoryMeter {
 }
 
 impl MemoryMeter {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         MemoryMeter {
-            limit,
+            limit: limits.memory,
             used: 0,
+            table_limit: limits.table_elements,
             table_elements: 0,
             refused: false,
         }
@@ -85,7 +113,7 @@ impl ResourceLimiter for MemoryMeter {
         let total = self
             .table_elements
             .saturating_add(desired.saturating_sub(current));
-        if total > TABLE_ELEMENTS {
+        if total > self.table_limit {
             self.refused = true;
             return Ok(false);
         }
@@ -100,7 +128,13 @@ mod tests {
 
     #[test]
     fn memory_of_several_memories_should_add_up() {
-        let mut meter = MemoryMeter::new(100);
+        let mut meter = MemoryMeter {
+            limit: 100,
+            used: 0,
+            table_limit: 0,
+            table_elements: 0,
+            refused: false,
+        };
         assert!(meter.memory_growing(0, 60, None).expect("first"));
         assert!(!meter.memory_growing(0, 60, None).expect("second"));
         assert!(meter.refused);

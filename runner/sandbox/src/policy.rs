@@ -14,6 +14,10 @@ pub struct PluginSettings {
     pub snapshot: SnapshotPolicy,
     /// How long an instance lives.
     pub instances: InstancePolicy,
+    /// Whether a call that the plugin fails on comes back as it was before, so
+    /// that it can go on without it. Costs a copy of what the filters before it
+    /// changed.
+    pub keep_failed_calls: bool,
 }
 
 /// When the state of an instance after `configure` is captured, so that later

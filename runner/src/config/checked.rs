@@ -250,6 +250,7 @@ impl Source {
         let settle = |name: &str, plugin: &RawPlugin| {
             Ok(PluginSettings {
                 limits,
+                keep_failed_calls: false,
                 snapshot: match plugin.snapshot {
                     RawSnapshot::Auto => SnapshotPolicy::Auto,
                     RawSnapshot::Always => SnapshotPolicy::Always,
@@ -299,9 +300,21 @@ impl Source {
             memory: self.mib("limits.memory_mib", raw.memory_mib)?,
             handler_time: self.time("limits.handler_ms", raw.handler_ms)?,
             configure_time: self.time("limits.configure_ms", raw.configure_ms)?,
-            idle_time: self.time("limits.idle_ms", raw.idle_ms)?,
+            handler_wall_time: self.time("limits.handler_wall_ms", raw.handler_wall_ms)?,
+            configure_wall_time: self.time("limits.configure_wall_ms", raw.configure_wall_ms)?,
             gateway_time: self.time("limits.gateway_ms", raw.gateway_ms)?,
             questions: self.at_least_one("limits.questions", raw.questions)?,
+            table_elements: 100_000,
+            handles: 1024,
+            host_call: 20 << 20,
+            body: 16 << 20,
+            headers: 1000,
+            header: 64 << 10,
+            log_per_call: 64 << 10,
+            log_per_second: 1 << 20,
+            concurrent_calls: 500,
+            waiting_calls: 1000,
+            wait: Duration::from_secs(1),
         })
     }
 

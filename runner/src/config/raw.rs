@@ -84,8 +84,10 @@ pub struct RawLimits {
     pub handler_ms: u32,
     /// Start and `configure` of one instance, ms.
     pub configure_ms: u32,
-    /// How much longer either may take by the wall clock, ms.
-    pub idle_ms: u32,
+    /// How long a handler may take by the wall clock, ms.
+    pub handler_wall_ms: u32,
+    /// How long starting and `configure` may take by the wall clock, ms.
+    pub configure_wall_ms: u32,
     /// Waiting for the gateway's answers in one call, ms.
     pub gateway_ms: u32,
     /// Questions to the gateway in one call.
@@ -106,7 +108,8 @@ impl Default for RawLimits {
             memory_mib: 64,
             handler_ms: 50,
             configure_ms: 1000,
-            idle_ms: 1000,
+            handler_wall_ms: 1000,
+            configure_wall_ms: 2000,
             gateway_ms: 55_000,
             questions: 64,
             prepare_ms: 10_000,
