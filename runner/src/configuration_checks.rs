@@ -73,7 +73,8 @@ impl ConfigurationChecks {
     async fn work(&self, name: &str, loading: &Loading) {
         let plugin = loading.wait().await;
         while let Some(check) = self.next() {
-            let checking = AssertUnwindSafe(run(plugin, check.text)).catch_unwind();
+            let checking = AssertUnwindSafe(run(plugin, check.text, check.chain.shared_route()))
+                .catch_unwind();
             let outcome = checking.await.unwrap_or(Err(Unavailable::NotPrepared));
             if let Err(unavailable) = &outcome {
                 warn_unavailable(name, check.chain.route(), unavailable);
@@ -101,12 +102,13 @@ impl ConfigurationChecks {
 async fn run(
     plugin: &Result<Arc<Plugin>, Arc<str>>,
     text: Arc<[u8]>,
+    route: Arc<str>,
 ) -> Result<Filter, Unavailable> {
     let plugin = match plugin {
         Ok(plugin) => Arc::clone(plugin),
         Err(reason) => return Err(Unavailable::NotLoaded(Arc::clone(reason))),
     };
-    let filter = Filter::new(plugin, text);
+    let filter = Filter::new(plugin, text, route);
     match filter.check().await {
         Ok(()) => Ok(filter),
         Err(SandboxError::ConfigurationRejected(reason)) => Err(Unavailable::Rejected(reason)),

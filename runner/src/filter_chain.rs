@@ -116,6 +116,11 @@ impl FilterChain {
         &self.route
     }
 
+    /// The same, to be kept.
+    pub fn shared_route(&self) -> Arc<str> {
+        Arc::clone(&self.route)
+    }
+
     /// Sends a request through the chain.
     ///
     /// # Errors

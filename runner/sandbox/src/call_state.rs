@@ -7,20 +7,25 @@ use std::time::Duration;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use crate::account::Account;
 use crate::bindings::apisix::filter::types::Error;
 use crate::chain_values::ChainValues;
 use crate::conversation::{Allowance, AskError, Conversation};
 use crate::guest_clock::GuestClock;
-use crate::limits::MemoryMeter;
+use crate::limits::{EditLimits, MemoryMeter};
 use crate::request_call::RequestSubject;
 use crate::response_call::ResponseSubject;
-use crate::{Answer, GatewayError, Limits, Question, RequestCall, ResponseCall};
+use crate::{
+    Answer, GatewayError, Limits, Question, RequestCall, RequestEdits, ResponseCall, ResponseEdits,
+};
 
 /// Who the guest is.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    pub(crate) name: Arc<str>,
+    pub(crate) account: Arc<Account>,
     pub(crate) configuration: Arc<[u8]>,
+    /// What the log calls where the configuration came from.
+    pub(crate) route: Arc<str>,
 }
 
 /// The call that an instance serves.
@@ -31,6 +36,48 @@ pub(crate) enum OpenCall {
     Response(Box<ResponseCall>),
 }
 
+/// What filters changed in a call so far, as it was at some moment.
+pub(crate) enum Edits {
+    /// Not known.
+    None,
+    Request(RequestEdits, ChainValues),
+    Response(ResponseEdits, ChainValues),
+}
+
+impl OpenCall {
+    /// A copy of what was changed so far.
+    pub(crate) fn edits(&self) -> Edits {
+        match self {
+            OpenCall::None => Edits::None,
+            OpenCall::Request(call) => {
+                Edits::Request(call.subject.edits.clone(), call.chain.clone())
+            }
+            OpenCall::Response(call) => {
+                Edits::Response(call.subject.edits.clone(), call.chain.clone())
+            }
+        }
+    }
+
+    /// The call as it was at that moment; what the gateway has answered since
+    /// stays known. `None` where nobody can tell how it was.
+    pub(crate) fn back_to(mut self, before: Edits) -> Self {
+        match (&mut self, before) {
+            (OpenCall::Request(call), Edits::Request(edits, chain)) => {
+                call.subject.edits = edits;
+                call.chain = chain;
+                call.conversation.forgive();
+            }
+            (OpenCall::Response(call), Edits::Response(edits, chain)) => {
+                call.subject.edits = edits;
+                call.chain = chain;
+                call.conversation.forgive();
+            }
+            _ => return OpenCall::None,
+        }
+        self
+    }
+}
+
 pub(crate) struct CallState {
     pub(crate) identity: Arc<Identity>,
     pub(crate) call: OpenCall,
@@ -39,7 +86,8 @@ pub(crate) struct CallState {
     in_handler: bool,
     pub(crate) memory: MemoryMeter,
     pub(crate) clock: Arc<GuestClock>,
-    limits: Limits,
+    /// Bytes that the guest has logged in this call.
+    pub(crate) logged: usize,
     /// What the guest looked at that may be another each time.
     pub(crate) outside: Option<&'static str>,
     /// A rehearsal: what the guest logs was logged before.
@@ -51,18 +99,24 @@ pub(crate) struct CallState {
 
 impl CallState {
     /// The state of an instance that is about to start.
-    pub(crate) fn new(identity: Arc<Identity>, limits: &Limits) -> Self {
+    pub(crate) fn new(identity: Arc<Identity>) -> Self {
+        let (limits, pulse) = (&identity.account.limits, &identity.account.pulse);
         CallState {
-            identity,
             call: OpenCall::None,
             in_handler: false,
             memory: MemoryMeter::new(limits),
-            clock: GuestClock::start(limits.configure_time, limits.configure_wall_time),
-            limits: *limits,
+            clock: GuestClock::start(pulse, limits.configure_time, limits.configure_wall_time),
+            logged: 0,
             outside: None,
             quiet: false,
             wasi: None,
+            identity,
         }
+    }
+
+    /// What the guest may use.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.identity.account.limits
     }
 
     /// The guest is configured; from here on it may see this call. Returns how
@@ -70,9 +124,21 @@ impl CallState {
     pub(crate) fn enter_handler(&mut self, call: OpenCall) -> Duration {
         self.in_handler = true;
         self.call = call;
+        let limits = EditLimits::from(self.limits());
+        match &mut self.call {
+            OpenCall::None => {}
+            OpenCall::Request(call) => call.subject.limits = limits,
+            OpenCall::Response(call) => call.subject.limits = limits,
+        }
         self.memory.refused = false;
+        self.logged = 0;
+        self.begin_handler()
+    }
+
+    fn begin_handler(&self) -> Duration {
+        let limits = self.limits();
         self.clock
-            .restart(self.limits.handler_time, self.limits.handler_wall_time)
+            .restart(limits.handler_time, limits.handler_wall_time)
     }
 
     /// The call is over; what becomes of it is no business of the guest any
@@ -88,8 +154,7 @@ impl CallState {
         self.in_handler = false;
         self.memory.refused = false;
         self.outside = None;
-        self.clock
-            .restart(self.limits.handler_time, self.limits.handler_wall_time);
+        self.begin_handler();
         self.wasi.is_none()
     }
 
@@ -137,8 +202,8 @@ impl CallState {
     /// wait off the guest's own time.
     pub(crate) async fn ask(&mut self, questions: &[Question<'_>]) -> Result<Vec<Answer>, Error> {
         let allowance = Allowance {
-            questions: self.limits.questions,
-            time: self.limits.gateway_time,
+            questions: self.limits().questions,
+            time: self.limits().gateway_time,
         };
         let clock = Arc::clone(&self.clock);
         let Some(conversation) = self.conversation() else {
@@ -173,10 +238,6 @@ impl CallState {
     }
 }
 
-/// Streams, timers and the like that a guest may hold at the same time. They
-/// are the host's memory, which no other limit counts.
-const RESOURCES: usize = 1024;
-
 fn wrong_phase(function: &str, phases: &str) -> Error {
     Error::WrongPhase(format!("{function} works in {phases} only"))
 }
@@ -185,9 +246,10 @@ impl WasiView for CallState {
     /// Everything that the standard interfaces can reach is empty: no files,
     /// no sockets, no environment, no arguments, output discarded.
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        let handles = self.limits().handles;
         let wasi = self.wasi.get_or_insert_with(|| {
             let mut table = ResourceTable::new();
-            table.set_max_capacity(RESOURCES);
+            table.set_max_capacity(handles);
             Box::new((WasiCtxBuilder::new().build(), table))
         });
         WasiCtxView {

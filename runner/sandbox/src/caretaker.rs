@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::engine::ticks;
 use crate::filter::Shared;
+use crate::pulse::ticks;
 use crate::snapshot::{self, NotCaptured, Readable, Snapshot};
 use crate::{Plugin, SandboxError, SnapshotPolicy};
 

@@ -78,6 +78,14 @@ impl Conversation {
         self.failed.as_ref()
     }
 
+    /// A filter that waited for too long is gone: others may go on with what is
+    /// known. A conversation that broke stays broken.
+    pub(crate) fn forgive(&mut self) {
+        if matches!(self.failed, Some(GatewayError::TooLate(_))) {
+            self.failed = None;
+        }
+    }
+
     async fn fetch(
         &mut self,
         questions: &[Question<'_>],
@@ -93,8 +101,14 @@ impl Conversation {
             return Err(AskError::TooMany(allowance.questions));
         }
         self.asked = asked;
-        let started = Instant::now();
         let time = allowance.time.saturating_sub(self.waited);
+        if time.is_zero() {
+            // The answer that did not come is still to come.
+            let error = GatewayError::TooLate(allowance.time.as_millis());
+            self.failed = Some(error.clone());
+            return Err(AskError::Gateway(error));
+        }
+        let started = Instant::now();
         let answers = match tokio::time::timeout(time, self.gateway.ask(questions)).await {
             Ok(answers) => answers,
             Err(_) => Err(GatewayError::TooLate(allowance.time.as_millis())),

@@ -2,9 +2,7 @@
 //! their instances come from, and the clock that interrupts them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::Linker;
@@ -13,8 +11,9 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use crate::call_state::CallState;
 use crate::caretaker::Caretaker;
 use crate::code_cache::CodeCache;
-use crate::guest_clock::TICK;
+use crate::pulse::{Beating, Pulse};
 use crate::slots::{Slots, Taken};
+use crate::slow_lane::SlowLane;
 use crate::{DiskCache, SandboxError, host};
 
 /// What the operator may choose about the engine.
@@ -51,13 +50,12 @@ pub struct Engine {
     plain: Linker<CallState>,
     with_wasi: Linker<CallState>,
     caretaker: Caretaker,
-    ticker: EpochTicker,
+    pulse: Arc<Pulse>,
+    _beating: Beating,
+    slow_lane: SlowLane,
     /// Slots of instances that are kept for later calls.
     kept: Arc<AtomicU32>,
 }
-
-/// How long a call may wait for a free instance.
-const SLOT_WAIT: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Starts the engine. Where the address space cannot hold the pool, tries
@@ -75,8 +73,20 @@ impl Engine {
             Allocation::Pooled { instances } => instances,
             Allocation::OnDemand => settings.instances.min(ON_DEMAND_INSTANCES),
         };
+        let pulse = Arc::new(Pulse::new());
+        let weak = wasmtime.weak();
+        // Without it nothing would ever interrupt a guest.
+        let beating = Beating::start(&pulse, move || match weak.upgrade() {
+            Some(engine) => {
+                engine.increment_epoch();
+                true
+            }
+            None => false,
+        })?;
         Ok(Arc::new(Engine {
-            ticker: EpochTicker::start(&wasmtime)?,
+            _beating: beating,
+            pulse,
+            slow_lane: SlowLane::start()?,
             wasmtime,
             allocation,
             cache: settings.cache,
@@ -113,10 +123,25 @@ impl Engine {
         &self.caretaker
     }
 
+    /// The beat that guests are interrupted at.
+    pub(crate) fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
+    }
+
     /// Ticks since the engine was started: a clock for what need not be exact,
     /// which costs nothing to read.
     pub(crate) fn now(&self) -> u64 {
-        self.ticker.ticks.load(Ordering::Relaxed)
+        self.pulse.now()
+    }
+
+    /// Where calls go that take long.
+    pub(crate) fn slow_lane(&self) -> &SlowLane {
+        &self.slow_lane
+    }
+
+    /// How many instances there may be.
+    pub(crate) fn places(&self) -> u32 {
+        self.slots.total()
     }
 
     /// The right to keep an instance of so many slots for later calls: at most
@@ -138,10 +163,11 @@ impl Engine {
         self.slots.is_crowded()
     }
 
-    /// Waits for the right to make an instance that takes so many slots.
-    pub(crate) async fn slots(&self, count: u32) -> Result<Taken, SandboxError> {
-        let taken = self.slots.take(count, SLOT_WAIT).await;
-        taken.ok_or(SandboxError::Saturated(SLOT_WAIT))
+    /// Waits for the right to make an instance that takes so many slots. (How
+    /// many may wait is up to each plugin.)
+    pub(crate) async fn slots(&self, count: u32, wait: Duration) -> Result<Taken, SandboxError> {
+        let taken = self.slots.take(count, wait, u32::MAX).await;
+        taken.map_err(|_| SandboxError::Saturated(wait))
     }
 }
 
@@ -231,52 +257,4 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .table_keep_resident(512 << 10)
         .pagemap_scan(Enabled::Auto);
     pool
-}
-
-/// Advances the engine's epoch until it is dropped.
-struct EpochTicker {
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-    ticks: Arc<AtomicU64>,
-}
-
-/// So long in ticks.
-pub(crate) fn ticks(time: Duration) -> u64 {
-    u64::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl EpochTicker {
-    fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
-        let engine = engine.weak();
-        let (stop, stopped) = mpsc::channel::<()>();
-        let ticks = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&ticks);
-        let thread = std::thread::Builder::new()
-            .name("epoch-ticker".into())
-            .spawn(move || {
-                while stopped.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                    match engine.upgrade() {
-                        Some(engine) => engine.increment_epoch(),
-                        None => return,
-                    }
-                }
-            });
-        // Without it nothing would ever interrupt a guest.
-        Ok(EpochTicker {
-            stop: Some(stop),
-            thread: Some(thread?),
-            ticks,
-        })
-    }
-}
-
-impl Drop for EpochTicker {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // It ends within one tick; a panic in it has nothing left to say.
-            let _ = thread.join();
-        }
-    }
 }

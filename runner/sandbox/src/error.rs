@@ -164,6 +164,13 @@ pub struct Failed<C> {
     pub call: Option<Box<C>>,
 }
 
+impl<C> Failed<C> {
+    pub(crate) fn before(error: SandboxError, call: Box<C>) -> Self {
+        let call = Some(call);
+        Failed { error, call }
+    }
+}
+
 impl<C> From<SandboxError> for Failed<C> {
     fn from(error: SandboxError) -> Self {
         Failed { error, call: None }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
 
-use crate::call_state::{CallState, Identity, OpenCall};
+use crate::call_state::{CallState, Edits, Identity, OpenCall};
 use crate::image::Image;
 use crate::instance::{Instance, failure};
 use crate::snapshot::Snapshot;
@@ -44,12 +44,13 @@ pub(crate) struct Shared {
 const AS_NEW: u32 = 64;
 
 impl Filter {
-    /// Joins a plugin and a configuration text as the gateway sent it. Nothing
-    /// runs yet.
-    pub fn new(plugin: Arc<Plugin>, configuration: Arc<[u8]>) -> Self {
+    /// Joins a plugin and a configuration text as the gateway sent it; `route`
+    /// is what the log calls where it came from. Nothing runs yet.
+    pub fn new(plugin: Arc<Plugin>, configuration: Arc<[u8]>, route: Arc<str>) -> Self {
         let identity = Identity {
-            name: Arc::clone(&plugin.name),
+            account: Arc::clone(&plugin.account),
             configuration,
+            route,
         };
         let warm = match plugin.settings.instances {
             InstancePolicy::Fresh => None,
@@ -98,24 +99,21 @@ impl Filter {
     /// left it.
     ///
     /// # Errors
-    /// How the filter failed; the call is gone with all edits.
+    /// How the filter failed, with the call as it was before where the plugin's
+    /// settings ask for it.
     pub async fn on_request(
         &self,
         call: Box<RequestCall>,
     ) -> Result<(Box<RequestCall>, Verdict), Failed<RequestCall>> {
-        let shared = &*self.shared;
-        if shared.plugin.image.request_handler.is_none() {
-            return Err(SandboxError::WrongPhase("request handler").into());
+        if self.shared.plugin.image.request_handler.is_none() {
+            let error = SandboxError::WrongPhase("request handler");
+            return Err(Failed::before(error, call));
         }
-        let snapshot = shared.snapshot.load();
-        let image = shared.image(snapshot.as_deref());
-        let mut instance = shared
-            .ready(image, snapshot.as_deref(), OpenCall::Request(call))
-            .await?;
-        let verdict = instance.on_request(image).await?;
-        match shared.done(instance, snapshot.as_deref()).await {
-            OpenCall::Request(call) => Ok((call, verdict)),
-            _ => unreachable!("nothing takes the call out of its store"),
+        match self.serve(OpenCall::Request(call)).await {
+            Ok((OpenCall::Request(call), verdict)) => Ok((call, verdict)),
+            Err((error, OpenCall::Request(call))) => Err(Failed::before(error, call)),
+            Err((error, _)) => Err(error.into()),
+            Ok(_) => unreachable!("nothing takes the call out of its store"),
         }
     }
 
@@ -127,28 +125,41 @@ impl Filter {
         &self,
         call: Box<ResponseCall>,
     ) -> Result<Box<ResponseCall>, Failed<ResponseCall>> {
-        let shared = &*self.shared;
-        if shared.plugin.image.response_handler.is_none() {
-            return Err(SandboxError::WrongPhase("response handler").into());
+        if self.shared.plugin.image.response_handler.is_none() {
+            let error = SandboxError::WrongPhase("response handler");
+            return Err(Failed::before(error, call));
         }
-        let snapshot = shared.snapshot.load();
-        let image = shared.image(snapshot.as_deref());
-        let mut instance = shared
-            .ready(image, snapshot.as_deref(), OpenCall::Response(call))
-            .await?;
-        instance.on_response(image).await?;
-        match shared.done(instance, snapshot.as_deref()).await {
-            OpenCall::Response(call) => Ok(call),
-            _ => unreachable!("nothing takes the call out of its store"),
+        match self.serve(OpenCall::Response(call)).await {
+            Ok((OpenCall::Response(call), _)) => Ok(call),
+            Err((error, OpenCall::Response(call))) => Err(Failed::before(error, call)),
+            Err((error, _)) => Err(error.into()),
+            Ok(_) => unreachable!("nothing takes the call out of its store"),
         }
+    }
+
+    /// Serves a call when it is the plugin's turn, where it may take long. One
+    /// that fails comes back with the error, or `OpenCall::None` in its place.
+    async fn serve(&self, call: OpenCall) -> Result<(OpenCall, Verdict), (SandboxError, OpenCall)> {
+        let plugin = &self.shared.plugin;
+        let _turn = match plugin.account.turn().await {
+            Ok(turn) => turn,
+            Err(error) => return Err((error, call)),
+        };
+        let work = Arc::clone(&self.shared).run(call);
+        plugin.engine.slow_lane().run(&plugin.account, work).await
     }
 }
 
 impl Shared {
     async fn try_check(&self) -> Result<(), SandboxError> {
         let image = &self.plugin.image;
-        let mut instance = Instance::start(&self.plugin.engine, image, || self.state()).await?;
+        let mut instance = self.start(image).await?;
         instance.configure(image).await
+    }
+
+    async fn start(&self, image: &Image) -> Result<Instance, SandboxError> {
+        let wait = self.plugin.settings.limits.wait;
+        Instance::start(&self.plugin.engine, image, wait, || self.state()).await
     }
 
     fn image<'a>(&'a self, snapshot: Option<&'a Snapshot>) -> &'a Image {
@@ -156,35 +167,65 @@ impl Shared {
     }
 
     pub(crate) fn state(&self) -> CallState {
-        CallState::new(Arc::clone(&self.identity), &self.plugin.settings.limits)
+        CallState::new(Arc::clone(&self.identity))
     }
 
-    /// An instance that is configured and sees its call.
+    /// Lets an instance handle a call.
+    async fn run(
+        self: Arc<Self>,
+        call: OpenCall,
+    ) -> Result<(OpenCall, Verdict), (SandboxError, OpenCall)> {
+        self.touch();
+        let snapshot = self.snapshot.load();
+        let image = self.image(snapshot.as_deref());
+        let mut instance = match self.ready(image, snapshot.as_deref()).await {
+            Ok(instance) => instance,
+            Err(error) => return Err((error, call)),
+        };
+        let before = match self.plugin.settings.keep_failed_calls {
+            true => call.edits(),
+            false => Edits::None,
+        };
+        let is_request = matches!(call, OpenCall::Request(_));
+        let configuring = instance.open(call);
+        if instance.was_configured_now()
+            && self.spending.add(configuring, &self.plugin.capture_cost)
+        {
+            self.ask_for_snapshot();
+        }
+        let outcome = match is_request {
+            true => instance.on_request(image).await,
+            false => {
+                let done = instance.on_response(image).await;
+                done.map(|()| Verdict::Next)
+            }
+        };
+        self.plugin.account.note_memory(instance.memory());
+        match outcome {
+            Ok(verdict) => Ok((self.done(instance, snapshot.as_deref()).await, verdict)),
+            // The instance ends here, whatever it was at.
+            Err(error) => Err((error, instance.close().back_to(before))),
+        }
+    }
+
+    /// An instance that is configured.
     async fn ready(
         &self,
         image: &Image,
         snapshot: Option<&Snapshot>,
-        call: OpenCall,
     ) -> Result<Instance, SandboxError> {
-        self.touch();
         let waiting = match &self.warm {
             Some(warm) => warm.take(),
             None => snapshot.and_then(|snapshot| snapshot.as_new.take()),
         };
-        if let Some(mut instance) = waiting {
-            instance.open(call);
+        if let Some(instance) = waiting {
             return Ok(instance);
         }
-        let engine = &self.plugin.engine;
-        let mut instance = Instance::start(engine, image, || self.state()).await?;
+        let mut instance = self.start(image).await?;
         if std::ptr::eq(image, &self.plugin.image) {
-            instance.configure(image).await?;
-            let took = instance.open(call);
-            if self.spending.add(took, &self.plugin.capture_cost) {
-                self.ask_for_snapshot();
-            }
-        } else {
-            instance.open(call);
+            let configured = instance.configure(image).await;
+            self.plugin.account.note_memory(instance.memory());
+            configured?;
         }
         if self.warm.is_some() {
             let found = instance.keep_handlers(image);

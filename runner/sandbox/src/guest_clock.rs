@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-/// How often a computing guest is looked at.
-pub(crate) const TICK: Duration = Duration::from_millis(5);
+use crate::pulse::{Pulse, TICK};
 
 /// The most that one look may charge: the rest of the time since the last one
 /// another process had the processor.
@@ -26,6 +25,7 @@ const NOT_WAITING: u64 = u64::MAX;
 /// begin with it.
 #[derive(Debug)]
 pub(crate) struct GuestClock {
+    pulse: Arc<Pulse>,
     made: Instant,
     /// When the present stage began.
     began: AtomicU64,
@@ -44,8 +44,13 @@ pub(crate) struct Stalled(pub(crate) Duration);
 
 impl GuestClock {
     /// How long the guest may compute, and how long it may take in all.
-    pub(crate) fn start(compute_limit: Duration, wall_limit: Duration) -> Arc<Self> {
+    pub(crate) fn start(
+        pulse: &Arc<Pulse>,
+        compute_limit: Duration,
+        wall_limit: Duration,
+    ) -> Arc<Self> {
         let clock = GuestClock {
+            pulse: Arc::clone(pulse),
             made: Instant::now(),
             began: AtomicU64::new(0),
             compute_limit: AtomicU64::new(0),
@@ -82,14 +87,16 @@ impl GuestClock {
         Duration::from_micros(self.compute_limit.load(Ordering::Relaxed))
     }
 
-    /// Charges what the guest computed since the last look. False when it has
-    /// used up its time.
-    pub(crate) fn charge(&self) -> bool {
+    /// Charges what the guest computed since the last look. Returns what it has
+    /// computed in this stage, or `None` when it has used up its time.
+    pub(crate) fn charge(&self) -> Option<Duration> {
+        self.pulse.guest_runs();
         let now = self.now();
         let since = now.saturating_sub(self.looked.swap(now, Ordering::Relaxed));
         let charged = since.min(MOST_PER_LOOK_US);
-        let before = self.computed.fetch_add(charged, Ordering::Relaxed);
-        before + charged < self.compute_limit.load(Ordering::Relaxed)
+        let computed = charged + self.computed.fetch_add(charged, Ordering::Relaxed);
+        let is_allowed = computed < self.compute_limit.load(Ordering::Relaxed);
+        is_allowed.then(|| Duration::from_micros(computed))
     }
 
     /// From here on the guest waits for the gateway.
@@ -111,6 +118,7 @@ impl GuestClock {
         let mut guest = std::pin::pin!(guest);
         let mut timer = std::pin::pin!(None::<Sleep>);
         std::future::poll_fn(|context| {
+            self.pulse.guest_runs();
             self.looked.store(self.now(), Ordering::Relaxed);
             if let Poll::Ready(done) = guest.as_mut().poll(context) {
                 return Poll::Ready(Ok(done));
@@ -120,7 +128,7 @@ impl GuestClock {
                 if timer.is_none() {
                     // While it waits for the gateway there is nothing to look
                     // at soon.
-                    let soon = Duration::from_micros(self.left()).max(TICK);
+                    let soon = Duration::from_micros(self.left()).max(5 * TICK);
                     timer.set(Some(tokio::time::sleep(soon)));
                 }
                 match timer.as_mut().as_pin_mut().map(|timer| timer.poll(context)) {
@@ -165,16 +173,20 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn start(compute_limit: Duration, wall_limit: Duration) -> Arc<GuestClock> {
+        GuestClock::start(&Arc::new(Pulse::new()), compute_limit, wall_limit)
+    }
+
     #[tokio::test]
     async fn a_guest_that_sleeps_should_be_stopped_by_the_wall() {
-        let clock = GuestClock::start(20 * MS, 50 * MS);
+        let clock = start(20 * MS, 50 * MS);
         let outcome = clock.run(tokio::time::sleep(Duration::from_secs(60))).await;
         assert_eq!(outcome, Err(Stalled(50 * MS)));
     }
 
     #[tokio::test]
     async fn waiting_for_the_gateway_should_count_for_nothing() {
-        let clock = GuestClock::start(20 * MS, 50 * MS);
+        let clock = start(20 * MS, 50 * MS);
         let waits = async {
             for _ in 0..4 {
                 clock.begin_wait();
@@ -183,19 +195,19 @@ mod tests {
             }
         };
         assert_eq!(clock.run(waits).await, Ok(()));
-        assert!(clock.charge(), "hardly anything was computed");
+        assert!(clock.charge().is_some(), "hardly anything was computed");
     }
 
     #[tokio::test]
     async fn only_the_guests_own_computing_should_be_charged() {
-        let clock = GuestClock::start(40 * MS, Duration::from_secs(60));
+        let clock = start(40 * MS, Duration::from_secs(60));
         let naps = async {
             for _ in 0..10 {
                 tokio::time::sleep(8 * MS).await;
             }
         };
         assert_eq!(clock.run(naps).await, Ok(()));
-        assert!(clock.charge(), "naps are no work");
+        assert!(clock.charge().is_some(), "naps are no work");
         let work = async {
             for _ in 0..20 {
                 std::thread::sleep(4 * MS);
@@ -203,7 +215,7 @@ mod tests {
             }
         };
         assert_eq!(clock.run(work).await, Ok(()));
-        assert!(!clock.charge(), "80 ms of work");
+        assert!(clock.charge().is_none(), "80 ms of work");
     }
 
     /// A future that gives the thread away once.

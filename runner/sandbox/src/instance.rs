@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::TypedFunc;
+use wasmtime::component::{ResourceTableError, TypedFunc};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::bindings::apisix::filter::types::Error;
@@ -14,9 +14,11 @@ use crate::call_state::{CallState, OpenCall};
 use crate::engine::Kept;
 use crate::guest_clock::Stalled;
 use crate::image::Image;
+use crate::limits::EditLimits;
 use crate::printable::printable;
 use crate::slots::Taken;
-use crate::{Engine, SandboxError, StopResponse, Verdict, validate};
+use crate::slow_lane::{SLICE, give_way};
+use crate::{Engine, Limits, SandboxError, StopResponse, Verdict, validate};
 
 /// An instance that was started.
 pub(crate) struct Instance {
@@ -25,6 +27,8 @@ pub(crate) struct Instance {
     on_request: Option<request_handler::Guest>,
     on_response: Option<response_handler::Guest>,
     put_back: Option<TypedFunc<(), (u32,)>>,
+    /// It has just configured itself, for its first call.
+    configured_now: bool,
     /// Calls it has served.
     pub(crate) uses: u32,
     kept: Option<Kept>,
@@ -37,9 +41,10 @@ impl Instance {
     pub(crate) async fn start(
         engine: &Engine,
         image: &Image,
+        wait: Duration,
         state: impl FnOnce() -> CallState,
     ) -> Result<Self, SandboxError> {
-        let slots = engine.slots(image.slots).await?;
+        let slots = engine.slots(image.slots, wait).await?;
         // Made here, because its clock begins to run.
         let mut store = store(engine, state());
         let started = in_time(&mut store, |store| image.component.instantiate_async(store)).await?;
@@ -50,6 +55,7 @@ impl Instance {
                 on_request: None,
                 on_response: None,
                 put_back: None,
+                configured_now: false,
                 uses: 0,
                 kept: None,
                 slots,
@@ -69,7 +75,18 @@ impl Instance {
             Err(error) => Err(error),
         };
         let answer = result.map_err(|error| failure(&self.store, &error))?;
+        self.configured_now = true;
         answer.map_err(|reason| SandboxError::ConfigurationRejected(printable(&reason)))
+    }
+
+    /// Whether it configured itself for the call that is open.
+    pub(crate) fn was_configured_now(&mut self) -> bool {
+        std::mem::take(&mut self.configured_now)
+    }
+
+    /// Bytes of memory it has.
+    pub(crate) fn memory(&self) -> usize {
+        self.store.data().memory.used()
     }
 
     /// Opens a call for the guest. Returns how long it took to get here.
@@ -108,7 +125,8 @@ impl Instance {
             unreachable!("it was just found");
         };
         let result = in_time(&mut self.store, |store| guest.call_on_request(store)).await?;
-        checked(finish(&mut self.store, result)?)
+        let verdict = finish(&mut self.store, result)?;
+        checked(verdict, self.store.data().limits().into())
     }
 
     /// Lets the guest handle the response that was opened.
@@ -167,15 +185,18 @@ impl Instance {
 /// A store limited in memory and interrupted at every tick.
 fn store(engine: &Engine, state: CallState) -> Store<CallState> {
     let mut store = Store::new(engine.wasmtime(), state);
+    let limits = store.data().limits();
+    let (host_call, handles) = (limits.host_call, limits.handles);
+    store.set_hostcall_fuel(host_call);
+    store.set_max_component_handles(handles);
     store.limiter(|state| &mut state.memory);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| {
         Ok(match context.data().clock.charge() {
-            false => UpdateDeadline::Interrupt,
-            // Whoever else waits for this thread gets a turn, and so do the
-            // sockets and timers: a plain yield would stand in line before
-            // they are looked at.
-            true => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
+            None => UpdateDeadline::Interrupt,
+            // A tick may come as soon as the guest has begun.
+            Some(computed) if computed < SLICE => UpdateDeadline::Continue(1),
+            Some(_) => UpdateDeadline::YieldCustom(1, give_way()),
         })
     });
     store
@@ -217,6 +238,9 @@ pub(crate) fn failure(store: &Store<CallState>, error: &wasmtime::Error) -> Sand
         Some(trap) => trap.to_string(),
         None => printable(&format!("{error:#}")),
     };
+    if let Some(limit) = host_call_limit(error, state.limits()) {
+        return SandboxError::HostCallLimit(limit);
+    }
     match state.memory.refused {
         true => SandboxError::Memory {
             limit: state.memory.limit(),
@@ -226,13 +250,32 @@ pub(crate) fn failure(store: &Store<CallState>, error: &wasmtime::Error) -> Sand
     }
 }
 
+/// Which limit of what a guest may ask of the host it is that it passed, if it
+/// is one. wasmtime has no types for two of them.
+fn host_call_limit(error: &wasmtime::Error, limits: &Limits) -> Option<String> {
+    let text = error.root_cause().to_string();
+    let is_full = |error: &ResourceTableError| matches!(error, ResourceTableError::Full);
+    if text.contains("fuel allocated for hostcalls") {
+        let kib = limits.host_call >> 10;
+        return Some(format!("it handed over more than {kib} KiB in one call"));
+    }
+    let handles = text.contains("handle limit exceeded")
+        || error
+            .downcast_ref::<ResourceTableError>()
+            .is_some_and(is_full);
+    handles.then(|| format!("it holds more than {} handles", limits.handles))
+}
+
 /// A stop that could not be sent as HTTP is a failure of the filter.
-fn checked(verdict: request_handler::Verdict) -> Result<Verdict, SandboxError> {
+fn checked(verdict: request_handler::Verdict, limits: EditLimits) -> Result<Verdict, SandboxError> {
     let request_handler::Verdict::Stop(stop) = verdict else {
         return Ok(Verdict::Next);
     };
-    let mut valid = validate::final_status(stop.status);
-    for header in &stop.headers {
+    let mut valid =
+        validate::final_status(stop.status).and_then(|()| limits.body(stop.body.len() as u64));
+    for (others, header) in stop.headers.iter().enumerate() {
+        let size = header.name.len() + header.value.len();
+        valid = valid.and_then(|()| limits.entry("header", others, size));
         valid =
             valid.and_then(|()| validate::response_header(&header.name, header.value.as_bytes()));
     }
@@ -246,7 +289,9 @@ fn checked(verdict: request_handler::Verdict) -> Result<Verdict, SandboxError> {
                 .collect(),
             body: stop.body,
         })),
-        Err(Error::Invalid(reason)) => Err(SandboxError::InvalidStop(reason)),
+        Err(Error::Invalid(reason) | Error::Limit(reason)) => {
+            Err(SandboxError::InvalidStop(reason))
+        }
         Err(other) => Err(SandboxError::InvalidStop(other.to_string())),
     }
 }

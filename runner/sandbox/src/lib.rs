@@ -16,6 +16,7 @@
 //! * It is native code only after this installation compiled it: precompiled
 //!   files are refused, and the cache's own are checked with a secret.
 
+mod account;
 mod bindings;
 mod call;
 mod call_state;
@@ -38,6 +39,7 @@ mod outermost;
 mod plugin;
 mod policy;
 mod printable;
+mod pulse;
 mod request_call;
 mod request_edits;
 mod response_call;
@@ -45,11 +47,13 @@ mod response_edits;
 mod restore;
 mod shim;
 mod slots;
+mod slow_lane;
 mod snapshot;
 mod spending;
 mod validate;
 mod warm;
 
+pub use account::PluginUsage;
 pub use call::Call;
 pub use disk_cache::{CacheError, CodeOrigin, DiskCache};
 pub use engine::{Allocation, Engine, EngineSettings};

@@ -55,6 +55,34 @@ pub struct Limits {
     pub wait: Duration,
 }
 
+/// What a filter may write into a request or response; a copy travels with the
+/// call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EditLimits {
+    pub(crate) body: usize,
+    pub(crate) headers: usize,
+    pub(crate) header: usize,
+}
+
+impl From<&Limits> for EditLimits {
+    fn from(limits: &Limits) -> Self {
+        EditLimits {
+            body: limits.body,
+            headers: limits.headers,
+            header: limits.header,
+        }
+    }
+}
+
+impl EditLimits {
+    /// For a call that no filter has seen yet: none of its own.
+    pub(crate) const NONE: EditLimits = EditLimits {
+        body: 0,
+        headers: 0,
+        header: 0,
+    };
+}
+
 /// Counts the memory and table elements of one store against its limits.
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
@@ -122,19 +150,39 @@ impl ResourceLimiter for MemoryMeter {
     }
 }
 
+/// For tests that are about other things.
+#[cfg(test)]
+pub(crate) const GENEROUS: Limits = Limits {
+    memory: 64 << 20,
+    table_elements: 100_000,
+    handles: 1024,
+    handler_time: Duration::from_secs(10),
+    handler_wall_time: Duration::from_secs(20),
+    configure_time: Duration::from_secs(10),
+    configure_wall_time: Duration::from_secs(20),
+    gateway_time: Duration::from_secs(20),
+    questions: 64,
+    host_call: 20 << 20,
+    body: 16 << 20,
+    headers: 1000,
+    header: 64 << 10,
+    log_per_call: 64 << 10,
+    log_per_second: 1 << 20,
+    concurrent_calls: 100,
+    waiting_calls: 100,
+    wait: Duration::from_secs(10),
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn memory_of_several_memories_should_add_up() {
-        let mut meter = MemoryMeter {
-            limit: 100,
-            used: 0,
-            table_limit: 0,
-            table_elements: 0,
-            refused: false,
-        };
+        let mut meter = MemoryMeter::new(&Limits {
+            memory: 100,
+            ..GENEROUS
+        });
         assert!(meter.memory_growing(0, 60, None).expect("first"));
         assert!(!meter.memory_growing(0, 60, None).expect("second"));
         assert!(meter.refused);

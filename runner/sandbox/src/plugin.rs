@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use wasmtime::Precompiled;
 
+use crate::account::{Account, PluginUsage};
 use crate::call_state::{CallState, Identity};
 use crate::image::Image;
 use crate::instance::Instance;
@@ -14,6 +15,7 @@ use crate::{CodeOrigin, Engine, LoadError, PluginSettings, disk_cache, imports, 
 pub struct Plugin {
     pub(crate) engine: Arc<Engine>,
     pub(crate) name: Arc<str>,
+    pub(crate) account: Arc<Account>,
     pub(crate) settings: PluginSettings,
     pub(crate) image: Image,
     code_origin: CodeOrigin,
@@ -52,15 +54,22 @@ impl Plugin {
         self.code_origin
     }
 
+    /// What its instances have used so far.
+    pub fn usage(&self) -> PluginUsage {
+        self.account.usage()
+    }
+
     /// Starts an instance and finds its exports with the right types, without
     /// calling any.
     async fn prove_start(&self) -> Result<(), LoadError> {
         let identity = Identity {
-            name: Arc::clone(&self.name),
+            account: Arc::clone(&self.account),
             configuration: Arc::from([]),
+            route: Arc::from(""),
         };
-        let state = || CallState::new(Arc::new(identity), &self.settings.limits);
-        let mut instance = Instance::start(&self.engine, &self.image, state).await?;
+        let state = || CallState::new(Arc::new(identity));
+        let mut instance =
+            Instance::start(&self.engine, &self.image, self.settings.limits.wait, state).await?;
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
         instance.find_exports(&self.image).map_err(mismatch)
     }
@@ -78,8 +87,11 @@ fn compile(
     imports::check(&component)?;
     imports::check_exports(&component)?;
     let image = Image::link(&engine, &component)?;
+    let (pulse, places) = (Arc::clone(engine.pulse()), engine.places());
+    let account = Account::new(Arc::clone(&name), settings.limits, pulse, places);
     Ok(Plugin {
         engine,
+        account: Arc::new(account),
         name,
         settings,
         image,

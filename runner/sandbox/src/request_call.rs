@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::bindings::apisix::filter::types::Error;
 use crate::call::Call;
+use crate::limits::EditLimits;
 use crate::{Gateway, RequestEdits, validate};
 
 /// Takes a header's name and value.
@@ -58,6 +59,7 @@ pub type RequestCall = Call<RequestSubject>;
 /// The request of a call and what its filters changed so far.
 pub struct RequestSubject {
     source: Arc<dyn RequestSource>,
+    pub(crate) limits: EditLimits,
     pub(crate) edits: RequestEdits,
     /// The received path in its decoded form, once somebody had to find out.
     decoded_path: Option<Vec<u8>>,
@@ -70,6 +72,7 @@ impl Call<RequestSubject> {
         Call::about(
             RequestSubject {
                 source,
+                limits: EditLimits::NONE,
                 edits,
                 decoded_path: None,
             },
@@ -128,6 +131,7 @@ impl RequestSubject {
 
     pub(crate) fn set_path(&mut self, path: Vec<u8>) -> Result<(), Error> {
         validate::path(&path)?;
+        self.limits.entry("path", 0, path.len())?;
         validate::edits_size(self.edits.size(), path.len())?;
         self.edits.path = Some(path);
         Ok(())
@@ -165,9 +169,18 @@ impl RequestSubject {
 
     pub(crate) fn set_header(&mut self, name: String, value: Vec<u8>) -> Result<(), Error> {
         validate::request_header(&name, &value)?;
+        self.room_for_header(&name, value.len())?;
         validate::edits_size(self.edits.size(), name.len() + value.len())?;
         self.edits.put_header(name, Some(value));
         Ok(())
+    }
+
+    fn room_for_header(&self, name: &str, value: usize) -> Result<(), Error> {
+        let others = match self.edits.header(name.as_bytes()) {
+            Some(_) => 0,
+            None => self.edits.headers.len(),
+        };
+        self.limits.entry("header", others, name.len() + value)
     }
 
     pub(crate) fn add_header(&mut self, name: String, value: Vec<u8>) -> Result<(), Error> {
@@ -189,6 +202,7 @@ impl RequestSubject {
             exists |= other.eq_ignore_ascii_case(name.as_bytes());
         });
         if exists {
+            self.room_for_header(&name, 0)?;
             self.edits.put_header(name, None);
         }
         Ok(())
@@ -226,9 +240,19 @@ impl RequestSubject {
 
     pub(crate) fn set_arg(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), Error> {
         validate::arg_name(&name)?;
+        self.room_for_arg(&name, 0, value.len())?;
         validate::edits_size(self.edits.size(), name.len() + value.len())?;
         self.edits.put_arg(name, vec![value]);
         Ok(())
+    }
+
+    fn room_for_arg(&self, name: &[u8], values: usize, value: usize) -> Result<(), Error> {
+        let others = match self.edits.arg(name) {
+            Some(_) => 0,
+            None => self.edits.args.len(),
+        };
+        self.limits
+            .entry("query argument", others.max(values), name.len() + value)
     }
 
     pub(crate) fn add_arg(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), Error> {
@@ -246,6 +270,7 @@ impl RequestSubject {
                 String::from_utf8_lossy(&name)
             )));
         }
+        self.room_for_arg(&name, values.len(), value.len())?;
         validate::edits_size(self.edits.size(), name.len() + value.len())?;
         values.push(value);
         self.edits.put_arg(name, values);
@@ -258,6 +283,7 @@ impl RequestSubject {
         self.source
             .visit_args(&mut |other, _| exists |= other == name);
         if exists {
+            self.room_for_arg(&name, 0, 0)?;
             self.edits.put_arg(name, Vec::new());
         }
         Ok(())
@@ -267,6 +293,7 @@ impl RequestSubject {
 
     pub(crate) fn set_body(&mut self, body: Vec<u8>) -> Result<(), Error> {
         validate::body(&body)?;
+        self.limits.body(body.len() as u64)?;
         validate::edits_size(self.edits.size(), body.len())?;
         self.edits.body = Some(body);
         Ok(())
@@ -280,6 +307,9 @@ impl RequestSubject {
     ) -> Result<(), Error> {
         validate::response_header_on_request(&name)?;
         validate::header_value(&name, &value)?;
+        let others = self.edits.response_headers.len();
+        let size = name.len() + value.len();
+        self.limits.entry("response header", others, size)?;
         validate::edits_size(self.edits.size(), name.len() + value.len())?;
         match keep {
             Keep::Nothing => self.edits.set_response_header(name, value),

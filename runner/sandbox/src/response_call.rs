@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::bindings::apisix::filter::types::Error;
 use crate::call::Call;
+use crate::limits::EditLimits;
 use crate::{Gateway, ResponseEdits, validate};
 
 /// Names and values of headers.
@@ -26,6 +27,7 @@ pub type ResponseCall = Call<ResponseSubject>;
 /// The response of a call and what its filters changed so far.
 pub struct ResponseSubject {
     source: Arc<dyn ResponseSource>,
+    pub(crate) limits: EditLimits,
     pub(crate) edits: ResponseEdits,
 }
 
@@ -35,6 +37,7 @@ impl Call<ResponseSubject> {
         Call::about(
             ResponseSubject {
                 source,
+                limits: EditLimits::NONE,
                 edits: ResponseEdits::default(),
             },
             gateway,
@@ -90,6 +93,7 @@ impl ResponseSubject {
 
     pub(crate) fn set_header(&mut self, name: &str, value: Vec<u8>) -> Result<(), Error> {
         validate::response_header(name, &value)?;
+        self.room_for_header(name, value.len())?;
         validate::edits_size(self.edits.size(), name.len() + value.len())?;
         self.edits.set_header(&*self.source, name, value);
         Ok(())
@@ -97,9 +101,19 @@ impl ResponseSubject {
 
     pub(crate) fn add_header(&mut self, name: &str, value: Vec<u8>) -> Result<(), Error> {
         validate::response_header(name, &value)?;
+        self.room_for_header(name, value.len())?;
         validate::edits_size(self.edits.size(), name.len() + value.len())?;
         self.edits.add_header(&*self.source, name, value);
         Ok(())
+    }
+
+    /// Those that the filters put there, less those that were received.
+    fn room_for_header(&self, name: &str, value: usize) -> Result<(), Error> {
+        let others = match &self.edits.headers {
+            Some(headers) => headers.len().saturating_sub(self.source.headers().count()),
+            None => 0,
+        };
+        self.limits.entry("header", others, name.len() + value)
     }
 
     pub(crate) fn remove_header(&mut self, name: &str) -> Result<(), Error> {
@@ -112,6 +126,7 @@ impl ResponseSubject {
 
     pub(crate) fn set_body(&mut self, body: Vec<u8>) -> Result<(), Error> {
         validate::body(&body)?;
+        self.limits.body(body.len() as u64)?;
         validate::edits_size(self.edits.size(), body.len())?;
         self.edits.set_body(&*self.source, body);
         Ok(())

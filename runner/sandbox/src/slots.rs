@@ -20,6 +20,23 @@ pub(crate) struct Slots {
     given_back: Notify,
 }
 
+/// How many of them are in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SlotUsage {
+    pub(crate) taken: u32,
+    /// Those who stand in line.
+    pub(crate) waiting: u32,
+}
+
+/// Why somebody got none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Too many stand in line already.
+    QueueFull,
+    /// None were given back in time.
+    TooLate,
+}
+
 /// Slots taken, given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Taken {
@@ -45,23 +62,39 @@ impl Slots {
         self.total
     }
 
+    pub(crate) fn usage(&self) -> SlotUsage {
+        SlotUsage {
+            taken: self.total - self.free.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
+        }
+    }
+
     /// Whether somebody waits.
     pub(crate) fn is_crowded(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
-    /// Waits for so many, or for all where there are not so many; `None` when
-    /// that takes longer than `patience`.
-    pub(crate) async fn take(self: &Arc<Self>, count: u32, patience: Duration) -> Option<Taken> {
+    /// Waits for so many, or for all where there are not so many, at the end of
+    /// a line of at most `queue` others.
+    ///
+    /// # Errors
+    /// [`Refused`], where the line is full or that takes longer than `patience`.
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        count: u32,
+        patience: Duration,
+        queue: u32,
+    ) -> Result<Taken, Refused> {
         let count = count.min(self.total);
         if !self.is_crowded()
             && let Some(taken) = self.try_take(count)
         {
-            return Some(taken);
+            return Ok(taken);
         }
-        tokio::time::timeout(patience, self.wait_for(count))
+        let waiting = Waiting::one_more(&self.waiting, queue).ok_or(Refused::QueueFull)?;
+        tokio::time::timeout(patience, self.wait_for(count, waiting))
             .await
-            .ok()
+            .map_err(|_| Refused::TooLate)
     }
 
     fn try_take(self: &Arc<Self>, count: u32) -> Option<Taken> {
@@ -75,8 +108,7 @@ impl Slots {
         })
     }
 
-    async fn wait_for(self: &Arc<Self>, count: u32) -> Taken {
-        let _waiting = Waiting::one_more(&self.waiting);
+    async fn wait_for(self: &Arc<Self>, count: u32, _waiting: Waiting<'_>) -> Taken {
         let _next = self.next.lock().await;
         loop {
             // What was given back before this one counted as waiting is seen
@@ -108,9 +140,11 @@ impl Drop for Taken {
 struct Waiting<'a>(&'a AtomicU32);
 
 impl<'a> Waiting<'a> {
-    fn one_more(waiting: &'a AtomicU32) -> Self {
-        waiting.fetch_add(1, Ordering::SeqCst);
-        Waiting(waiting)
+    /// Behind fewer than `queue` others.
+    fn one_more(waiting: &'a AtomicU32, queue: u32) -> Option<Self> {
+        let more = |others: u32| (others < queue).then(|| others + 1);
+        let counted = waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+        counted.is_ok().then(|| Waiting(waiting))
     }
 }
 
@@ -129,8 +163,12 @@ mod tests {
     #[tokio::test]
     async fn who_waits_in_vain_should_be_told() {
         let slots = Arc::new(Slots::new(2));
-        let _all = slots.take(5, LONG).await.expect("as many as there are");
-        assert!(slots.take(1, Duration::from_millis(5)).await.is_none());
+        let _all = slots.take(5, LONG, 9).await.expect("as many as there are");
+        let short = Duration::from_millis(5);
+        let refused = slots.take(1, short, 9).await.expect_err("all are taken");
+        assert_eq!(refused, Refused::TooLate);
+        let refused = slots.take(1, LONG, 0).await.expect_err("nobody may wait");
+        assert_eq!(refused, Refused::QueueFull);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,7 +180,7 @@ mod tests {
                 let (slots, held, count) = (Arc::clone(&slots), Arc::clone(&held), 1 + number % 3);
                 tokio::spawn(async move {
                     for _ in 0..200 {
-                        let _taken = slots.take(count, LONG).await.expect("a turn");
+                        let _taken = slots.take(count, LONG, 64).await.expect("a turn");
                         let now = held.fetch_add(count, Ordering::SeqCst) + count;
                         assert!(now <= 3, "{now} of 3");
                         tokio::task::yield_now().await;

@@ -92,7 +92,8 @@ pub(crate) async fn capture(
         state.quiet = true;
         state
     };
-    let mut instance = Instance::start(&plugin.engine, image, state).await?;
+    let mut instance =
+        Instance::start(&plugin.engine, image, plugin.account.limits.wait, state).await?;
     instance.configure(image).await?;
     let state = instance.store.data();
     let size = state.memory.used() + plugin.wasm.len();
@@ -128,11 +129,12 @@ async fn compile(filter: &Shared, wasm: &[u8]) -> Result<Snapshot, NotCaptured> 
 
 async fn load(filter: &Shared, wasm: &[u8], restorable: bool) -> Result<Snapshot, NotCaptured> {
     let engine = &filter.plugin.engine;
+    let wait = filter.plugin.account.limits.wait;
     let component = Component::new(engine.wasmtime(), wasm).map_err(unsupported)?;
     let mut image = Image::link(engine, &component)?;
     let code = component.image_range();
     // It is there to save work: it has to work.
-    let mut proof = Instance::start(engine, &image, || filter.state()).await?;
+    let mut proof = Instance::start(engine, &image, wait, || filter.state()).await?;
     proof.find_exports(&image).map_err(unsupported)?;
     if restorable {
         image.restore = component.get_export_index(None, restore::RESTORE);

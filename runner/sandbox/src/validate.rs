@@ -3,6 +3,7 @@
 //! recorded.
 
 use crate::bindings::apisix::filter::types::Error;
+use crate::limits::EditLimits;
 
 /// RFC 9110 section 5.6.2: `token`.
 pub(crate) fn header_name(name: &str) -> Result<(), Error> {
@@ -124,6 +125,46 @@ pub(crate) fn edits_size(size: usize, more: usize) -> Result<(), Error> {
         true => Err(Error::Limit(format!(
             "the edits of one call may take {EDITS_LIMIT} bytes together"
         ))),
+    }
+}
+
+impl EditLimits {
+    /// One more header, argument or the like, of so many bytes, beside `others`.
+    pub(crate) fn entry(&self, what: &str, others: usize, size: usize) -> Result<(), Error> {
+        if size > self.header {
+            return Err(Error::Limit(format!(
+                "a {what} of {size} bytes; a filter may write {} (limits.header_kib)",
+                self.header
+            )));
+        }
+        if others >= self.headers {
+            return Err(Error::Limit(format!(
+                "more than {} {what}s were written (limits.headers)",
+                self.headers
+            )));
+        }
+        Ok(())
+    }
+
+    /// A body of so many bytes, read or written.
+    pub(crate) fn body(&self, size: u64) -> Result<(), Error> {
+        let limit = self.body;
+        match size > u64::try_from(limit).unwrap_or(u64::MAX) {
+            false => Ok(()),
+            true => Err(Error::Limit(format!(
+                "the body has {size} bytes; a filter may read and write {limit} (limits.body_kib)"
+            ))),
+        }
+    }
+}
+
+/// A variable's name, as it goes into a question to the gateway.
+pub(crate) fn variable_name(name: &str, longest: usize) -> Result<(), Error> {
+    match name.len() {
+        bytes if bytes > longest => Err(Error::Limit(format!(
+            "a variable's name of {bytes} bytes; the most is {longest} (limits.header_kib)"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::ticks;
 use crate::instance::Instance;
+use crate::pulse::ticks;
 
 /// Instances that a thread keeps of one filter. More than one is needed only
 /// while others wait for the gateway's answers.

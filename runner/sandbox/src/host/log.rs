@@ -14,18 +14,22 @@ impl Host for CallState {
             return;
         }
         let line = printable(&message);
-        let plugin = &*self.identity.name;
+        let account = &self.identity.account;
+        if !account.may_log(line.len(), &mut self.logged) {
+            return;
+        }
+        let (plugin, route) = (&*account.name, &*self.identity.route);
         let request = match &self.call {
             OpenCall::Request(call) => Some(call.source().id()),
             OpenCall::Response(call) => Some(call.source().id()),
             OpenCall::None => None,
         };
         match level {
-            Level::Trace => tracing::trace!(target: TARGET, plugin, request, "{line}"),
-            Level::Debug => tracing::debug!(target: TARGET, plugin, request, "{line}"),
-            Level::Info => tracing::info!(target: TARGET, plugin, request, "{line}"),
-            Level::Warn => tracing::warn!(target: TARGET, plugin, request, "{line}"),
-            Level::Error => tracing::error!(target: TARGET, plugin, request, "{line}"),
+            Level::Trace => tracing::trace!(target: TARGET, plugin, route, request, "{line}"),
+            Level::Debug => tracing::debug!(target: TARGET, plugin, route, request, "{line}"),
+            Level::Info => tracing::info!(target: TARGET, plugin, route, request, "{line}"),
+            Level::Warn => tracing::warn!(target: TARGET, plugin, route, request, "{line}"),
+            Level::Error => tracing::error!(target: TARGET, plugin, route, request, "{line}"),
         }
     }
 

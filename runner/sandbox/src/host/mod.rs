@@ -19,6 +19,7 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 use crate::bindings::Filter;
 use crate::bindings::apisix::filter::types;
 use crate::call_state::CallState;
+use crate::limits::EditLimits;
 
 /// Links every interface of `apisix:filter`.
 pub(crate) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
@@ -71,8 +72,8 @@ fn first(visit_all: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<Vec<u8>> {
 
 /// A body that its Content-Length says the gateway cannot hand over is not asked
 /// for: the gateway would close the connection, and with it what the filters
-/// were there to do would be lost.
-fn can_be_had(content_length: Option<&[u8]>) -> Result<(), types::Error> {
+/// were there to do would be lost. Nor is one that the filter may not read.
+fn can_be_had(content_length: Option<&[u8]>, limits: EditLimits) -> Result<(), types::Error> {
     /// What a frame carries, less the message around the body.
     const LARGEST: u64 = 16_777_215 - 64;
     let length: Option<u64> =
@@ -81,6 +82,7 @@ fn can_be_had(content_length: Option<&[u8]>) -> Result<(), types::Error> {
         Some(length) if length > LARGEST => Err(types::Error::Limit(format!(
             "the body has {length} bytes; the gateway can hand over {LARGEST}"
         ))),
-        _ => Ok(()),
+        Some(length) => limits.body(length),
+        None => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use crate::call_state::CallState;
 
 impl Host for CallState {
     fn name(&mut self) -> String {
-        self.identity.name.to_string()
+        self.identity.account.name.to_string()
     }
 
     fn configuration_bytes(&mut self) -> Vec<u8> {

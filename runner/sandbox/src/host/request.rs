@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
+
 use super::{can_be_had, first, text};
 use crate::bindings::apisix::filter::request::Host;
 use crate::bindings::apisix::filter::types::{
@@ -236,9 +238,12 @@ impl Host for CallState {
         if let Some(body) = &self.request("request.body")?.edits.body {
             return Ok(Some(body.clone()));
         }
-        let length = first_header(self.request("request.body")?, "content-length");
-        can_be_had(length.as_deref())?;
+        let request = self.request("request.body")?;
+        let (length, limits) = (first_header(request, "content-length"), request.limits);
+        can_be_had(length.as_deref(), limits)?;
         let answer = self.ask_one(Question::RequestBody).await?;
+        // A chunked one says how long it is only now.
+        limits.body(answer.as_ref().map_or(0, Bytes::len) as u64)?;
         Ok(answer.map(|body| body.to_vec()))
     }
 

@@ -1,6 +1,8 @@
 //! `apisix:filter/response`: the response of the current call. Each function
 //! finds the call, then leaves the rules to `ResponseSubject`.
 
+use bytes::Bytes;
+
 use super::{can_be_had, text};
 use crate::Question;
 use crate::bindings::apisix::filter::response::Host;
@@ -96,8 +98,10 @@ impl Host for CallState {
             .source()
             .headers()
             .find(|(name, _)| name.eq_ignore_ascii_case(b"content-length"));
-        can_be_had(length.map(|(_, value)| value))?;
+        let limits = response.limits;
+        can_be_had(length.map(|(_, value)| value), limits)?;
         let answer = self.ask_one(Question::ResponseBody).await?;
+        limits.body(answer.as_ref().map_or(0, Bytes::len) as u64)?;
         Ok(answer.map(|body| body.to_vec()))
     }
 

@@ -4,11 +4,14 @@ use super::text;
 use crate::bindings::apisix::filter::types::Error;
 use crate::bindings::apisix::filter::variables::Host;
 use crate::call_state::CallState;
-use crate::{Answer, Question};
+use crate::{Answer, Question, validate};
 
 impl CallState {
     async fn variables(&mut self, function: &str, names: &[String]) -> Result<Vec<Answer>, Error> {
         self.in_a_call(function)?;
+        for name in names {
+            validate::variable_name(name, self.limits().header)?;
+        }
         let questions: Vec<Question<'_>> = names
             .iter()
             .map(|name| Question::Variable(name.as_bytes()))
