@@ -326,7 +326,14 @@ fn a_filter_that_fails_should_not_let_the_request_pass() {
 
 #[test]
 fn a_large_call_should_arrive_whole() {
-    let runner = runner();
+    let config = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(config.path(), "limits: {header_kib: 2000}").expect("written");
+    let modules = modules::examples();
+    let paths = [modules.as_os_str(), config.path().as_os_str()];
+    let args = ["serve".as_ref(), "--modules".as_ref(), paths[0]];
+    let args = args.into_iter().chain(["--config".as_ref(), paths[1]]);
+    let runner = RunnerProcess::start(env!("CARGO_BIN_EXE_runner").as_ref(), args, &[]);
+    let runner = runner.expect("started");
     let mut client = connect(&runner);
     let token = client
         .prepare(&[("probe", r#"{"report":"x"}"#)])

@@ -238,6 +238,10 @@ impl CallState {
     }
 }
 
+/// Random bytes that a guest may ask for at once: nothing interrupts the host
+/// while it makes them.
+const RANDOM_BYTES: u64 = 64 << 10;
+
 fn wrong_phase(function: &str, phases: &str) -> Error {
     Error::WrongPhase(format!("{function} works in {phases} only"))
 }
@@ -250,7 +254,9 @@ impl WasiView for CallState {
         let wasi = self.wasi.get_or_insert_with(|| {
             let mut table = ResourceTable::new();
             table.set_max_capacity(handles);
-            Box::new((WasiCtxBuilder::new().build(), table))
+            let mut context = WasiCtxBuilder::new();
+            context.max_random_size(RANDOM_BYTES);
+            Box::new((context.build(), table))
         });
         WasiCtxView {
             ctx: &mut wasi.0,
