@@ -100,7 +100,8 @@ impl Rooms {
         let catalog = Arc::new(catalog);
         catalog.load_all(&engine, &config.plugins).await;
         let here = tokio::runtime::Handle::current();
-        let confs = ConfCache::new(catalog, here, ConfLimits::from(&config));
+        let limits = ConfLimits::from(&config);
+        let confs = ConfCache::new(catalog, here, config.failure_policies, limits);
         let (ours, gateways) = UnixStream::pair().expect("sockets");
         Rooms {
             dispatcher: Dispatcher::new(confs, Duration::from_secs(1)),

@@ -178,10 +178,11 @@ fn a_filter_that_misbehaves_on_a_call_should_lose_that_call_only() {
             "unreachable",
             "the check of a configuration failed: trapped",
         ),
+        (PASS, "unreachable", "call failed: trapped"),
         (
             PASS,
             "unreachable",
-            "call failed: plugin guest (route#1#test#1): trapped",
+            "plugin=guest route=route#1#test#1 request=0 cause=trap action=closed",
         ),
         (
             PASS,
@@ -288,7 +289,11 @@ fn a_looping_configure_should_not_hold_up_other_configurations() {
     let guest = Guest::request_filter("", "(loop br 0) unreachable", PASS);
     let folder = folder_with("looper.wasm", &guest.build());
     let config = folder.path().join("config.yaml");
-    std::fs::write(&config, "limits:\n  configure_ms: 50000\n").expect("file");
+    std::fs::write(
+        &config,
+        "limits: {configure_ms: 30000, configure_wall_ms: 55000}",
+    )
+    .expect("file");
     let args = [
         Path::new("serve"),
         Path::new("--modules"),

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::config::Config;
+use crate::failure_policy::FailurePolicies;
 use crate::filter_chain::{FilterChain, Link, Readiness, shown};
 use crate::plugin_catalog::PluginCatalog;
 use crate::tenant::Tenant;
@@ -58,6 +59,9 @@ pub struct ConfCache {
     catalog: Arc<PluginCatalog>,
     /// Where configurations are checked.
     background: Handle,
+    /// What becomes of calls that plugins fail on, those included that are not
+    /// in the catalog.
+    policies: FailurePolicies,
     limits: ConfLimits,
     started: Instant,
     /// Read by every call, by any number at the same time, without a lock.
@@ -110,10 +114,16 @@ impl ConfCache {
     /// A cache without any configuration, over these plugins. New ones are
     /// checked on the runtime `background`.
     #[must_use]
-    pub fn new(catalog: Arc<PluginCatalog>, background: Handle, limits: ConfLimits) -> Self {
+    pub fn new(
+        catalog: Arc<PluginCatalog>,
+        background: Handle,
+        policies: FailurePolicies,
+        limits: ConfLimits,
+    ) -> Self {
         ConfCache {
             catalog,
             background,
+            policies,
             limits,
             started: Instant::now(),
             chains: papaya::HashMap::new(),
@@ -181,6 +191,7 @@ impl ConfCache {
         }
         let links = configuration.iter().map(|conf| Link {
             plugin: Arc::clone(&conf.name),
+            policy: self.policies.of(&conf.name),
             readiness: Readiness::new(),
         });
         let prepare_time = self.limits.prepare_time;
@@ -331,6 +342,7 @@ mod tests {
         ConfCache::new(
             Arc::new(PluginCatalog::default()),
             nowhere.handle().clone(),
+            FailurePolicies::default(),
             limits,
         )
     }

@@ -13,7 +13,9 @@ use tokio::runtime::Handle;
 use tokio::sync::SetOnce;
 
 use crate::conf_cache::Prepared;
-use crate::filter_chain::{Unavailable, shown};
+use crate::failure::Unavailable;
+use crate::failure_policy::Action;
+use crate::filter_chain::shown;
 
 /// A plugin that is loaded or will be, or the reason why it cannot.
 pub type Loading = SetOnce<Result<Arc<Plugin>, Arc<str>>>;
@@ -46,20 +48,13 @@ pub struct Check {
 
 impl ConfigurationChecks {
     /// Puts a check into the line; returns at once.
-    pub fn add(
-        self: &Arc<Self>,
-        check: Check,
-        name: &Arc<str>,
-        loading: &Arc<Loading>,
-        background: &Handle,
-    ) {
+    pub fn add(self: &Arc<Self>, check: Check, loading: &Arc<Loading>, background: &Handle) {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         line.waiting.push_back(check);
         if line.at_work < AT_ONCE {
             line.at_work += 1;
-            let (checks, name) = (Arc::clone(self), Arc::clone(name));
-            let loading = Arc::clone(loading);
-            background.spawn(async move { checks.work(&name, &loading).await });
+            let (checks, loading) = (Arc::clone(self), Arc::clone(loading));
+            background.spawn(async move { checks.work(&loading).await });
         }
     }
 
@@ -70,14 +65,14 @@ impl ConfigurationChecks {
     }
 
     /// Checks until nothing waits.
-    async fn work(&self, name: &str, loading: &Loading) {
+    async fn work(&self, loading: &Loading) {
         let plugin = loading.wait().await;
         while let Some(check) = self.next() {
             let checking = AssertUnwindSafe(run(plugin, check.text, check.chain.shared_route()))
                 .catch_unwind();
             let outcome = checking.await.unwrap_or(Err(Unavailable::NotPrepared));
             if let Err(unavailable) = &outcome {
-                warn_unavailable(name, check.chain.route(), unavailable);
+                warn_unavailable(&check.chain, check.position, unavailable);
             }
             // Nobody else sets it.
             let _ = check.chain.links()[check.position].readiness.set(outcome);
@@ -120,9 +115,21 @@ async fn run(
     }
 }
 
-/// `route` as [`shown`] gives it. Said once per configuration, when it is
-/// prepared; each call that fails says so again.
-pub fn warn_unavailable(plugin: &str, route: &str, cause: &Unavailable) {
-    let plugin = shown(plugin);
-    tracing::warn!("plugin {plugin} ({route}): {cause}; every call fails");
+/// Said once per configuration, when it is prepared; each call says so again.
+pub fn warn_unavailable(chain: &Prepared, position: usize, unavailable: &Unavailable) {
+    let link = &chain.links()[position];
+    let cause = unavailable.cause();
+    let action = link.policy.action(cause);
+    let so = match action {
+        Action::Closed => "every call fails",
+        Action::Open => "every call goes on without it",
+        Action::Status(_) => "every call ends with the status that on_error names",
+    };
+    tracing::warn!(
+        plugin = %shown(&link.plugin),
+        route = %chain.route(),
+        cause = %cause.label(),
+        %action,
+        "a filter cannot run: {unavailable}; {so}"
+    );
 }

@@ -3,18 +3,22 @@
 //!
 //! For a request it is a frame of type 0 with one of three codes: in any other
 //! frame the gateway takes an error for "nothing to change" and lets the
-//! request pass (`init.lua`). For a response it is a response: on a frame of
-//! type 0 the gateway would send status 503 with the upstream's body, which
-//! the filters were there to keep back.
+//! request pass (`init.lua`); or, where the operator chose a status, a Stop with
+//! it. For a response it is a response: on a frame of type 0 the gateway would
+//! send status 503 with the upstream's body, which the filters were there to
+//! keep back.
 
 use std::time::Duration;
 
+use hyper::StatusCode;
 use protocol::err_resp::{self, Code};
+use protocol::http_req_call::{self, Action as HttpAction, Stop};
 use protocol::http_resp_call::{self, Edits};
 use protocol::{DecodeError, EncodeError, Entry, FrameBuilder, RpcType};
 use sandbox::GatewayError;
 
-use crate::filter_chain::ChainError;
+use crate::failure_policy::Action;
+use crate::filter_chain::{ChainError, shown};
 
 /// Why a call gets no result.
 #[derive(Debug, thiserror::Error)]
@@ -79,9 +83,6 @@ impl CallError {
     }
 }
 
-/// What a client gets for a response that the filters could not pass.
-const WITHHELD: &[u8] = b"503 Service Unavailable\n";
-
 /// Logs the reason and writes the reply. `phase` is the type of the frame that
 /// failed.
 pub fn reply<'b>(
@@ -90,28 +91,74 @@ pub fn reply<'b>(
     phase: Option<RpcType>,
     id: Option<u32>,
 ) -> &'b [u8] {
+    log(error, id);
+    let chosen = match error {
+        CallError::Chain(error) => error.status,
+        _ => None,
+    };
+    let id = id.unwrap_or_default();
+    match (phase, error.code(), chosen) {
+        (Some(RpcType::HttpReqCall), _, Some(status)) => stopped(builder, id, status),
+        (Some(RpcType::HttpRespCall), Code::ServiceUnavailable, chosen) => withheld(
+            builder,
+            id,
+            chosen.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+        ),
+        (_, code, _) => encode(builder, code),
+    }
+}
+
+fn log(error: &CallError, id: Option<u32>) {
     match error {
         // Ordinary after a restart of the runner.
         CallError::UnknownToken(_) => tracing::info!(request = id, "{error}"),
         CallError::Panic(_) => tracing::error!(request = id, "{error}"),
+        CallError::Chain(error) => tracing::warn!(
+            plugin = %shown(&error.plugin),
+            route = %error.route,
+            request = id,
+            cause = %error.failure.cause().label(),
+            action = %error.status.map_or(Action::Closed, Action::Status),
+            "call failed: {}",
+            error.failure
+        ),
         _ => tracing::warn!(request = id, "call failed: {error}"),
     }
-    match (phase, error.code()) {
-        (Some(RpcType::HttpRespCall), Code::ServiceUnavailable) => {
-            withheld(builder, id.unwrap_or_default())
-        }
-        (_, code) => encode(builder, code),
+}
+
+/// What a client gets to read, and nothing else of the failure.
+fn text_of(status: StatusCode) -> String {
+    match status.canonical_reason() {
+        Some(reason) => format!("{} {reason}\n", status.as_u16()),
+        None => format!("{}\n", status.as_u16()),
     }
+}
+
+fn text_headers() -> [Entry<'static>; 1] {
+    [Entry::new("Content-Type", "text/plain; charset=utf-8")]
+}
+
+/// A request that ends here. With a body, or nginx would send a page of its
+/// own.
+fn stopped(builder: &mut FrameBuilder, id: u32, status: StatusCode) -> &[u8] {
+    let text = text_of(status);
+    let stop = Stop {
+        status: status.as_u16(),
+        headers: &text_headers(),
+        body: text.as_bytes(),
+    };
+    // A hundred bytes always fit.
+    http_req_call::encode_reply(builder, id, HttpAction::Stop(&stop)).unwrap_or_default()
 }
 
 /// A response of our own, with a body: without one the gateway would call the
 /// upstream again.
-fn withheld(builder: &mut FrameBuilder, id: u32) -> &[u8] {
-    let headers = [Entry::new("Content-Type", "text/plain; charset=utf-8")];
+fn withheld(builder: &mut FrameBuilder, id: u32, status: StatusCode) -> &[u8] {
+    let text = text_of(status);
     let edits = Edits {
-        status: Some(503),
-        headers: &headers,
-        body: Some(WITHHELD),
+        status: Some(status.as_u16()),
+        headers: &text_headers(),
+        body: Some(text.as_bytes()),
     };
     // A hundred bytes always fit.
     http_resp_call::encode_reply(builder, id, &edits).unwrap_or_default()

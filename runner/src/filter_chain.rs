@@ -1,13 +1,17 @@
 //! The filters behind one conf token, in the order of the configuration. Each
-//! sees what those before it changed; the first that stops ends the chain; one
-//! that fails ends the call.
+//! sees what those before it changed; the first that stops ends the chain. One
+//! that fails ends the call, unless its policy says to go on without it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::{Filter, RequestCall, ResponseCall, SandboxError, StopResponse, Verdict};
+use hyper::StatusCode;
+use sandbox::{Filter, RequestCall, ResponseCall, StopResponse, Verdict};
 use tokio::sync::SetOnce;
 use tokio::time::Instant;
+
+use crate::failure::{Failure, Unavailable};
+use crate::failure_policy::{Action, FailurePolicy};
 
 /// How a request came through a chain.
 pub enum Passage {
@@ -34,45 +38,16 @@ pub(crate) fn shown(name: &str) -> String {
 
 /// Which filter failed, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("plugin {} ({route}): {cause}", shown(plugin))]
+#[error("plugin {} ({route}): {failure}", shown(plugin))]
 pub struct ChainError {
     /// The plugin's name.
     pub plugin: Arc<str>,
     /// The gateway's key of the route that brought the configuration first.
     pub route: Arc<str>,
     /// Why.
-    pub cause: Cause,
-}
-
-/// Why a filter could not do its part.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Cause {
-    /// It cannot run at all.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-    /// It ran and failed.
-    #[error(transparent)]
-    Failed(#[from] SandboxError),
-}
-
-/// Why a filter cannot run.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Unavailable {
-    /// No module of this name.
-    #[error("there is no such plugin; {0}")]
-    Missing(String),
-    /// Its module could not be loaded.
-    #[error("its module could not be loaded: {0}")]
-    NotLoaded(Arc<str>),
-    /// It refused its configuration.
-    #[error("its configuration cannot be used: {0}")]
-    Rejected(String),
-    /// The runner failed while it prepared it.
-    #[error("the runner failed to prepare it")]
-    NotPrepared,
-    /// It is not ready yet.
-    #[error("it is still being prepared after {} ms", .0.as_millis())]
-    NotReady(Duration),
+    pub failure: Failure,
+    /// What the call is answered with, where the operator chose a status.
+    pub status: Option<StatusCode>,
 }
 
 /// A filter that is ready or will be, or the reason why it never will.
@@ -82,6 +57,8 @@ pub type Readiness = SetOnce<Result<Filter, Unavailable>>;
 pub struct Link {
     /// The plugin's name.
     pub plugin: Arc<str>,
+    /// What becomes of calls that it fails on.
+    pub policy: Arc<FailurePolicy>,
     /// Set once the configuration has been checked.
     pub readiness: Readiness,
 }
@@ -124,21 +101,20 @@ impl FilterChain {
     /// Sends a request through the chain.
     ///
     /// # Errors
-    /// [`ChainError`] of the first filter that cannot do its part; nothing of
-    /// what the filters before it did remains.
+    /// [`ChainError`] of the first filter that cannot do its part and cannot be
+    /// left out; nothing of what the filters before it did remains.
     pub async fn on_request(&self, mut call: Box<RequestCall>) -> Result<Passage, ChainError> {
+        let id = call.source().id();
         let mut waiting = None;
         for link in &self.links {
-            let filter = self
-                .ready(link, &mut waiting)
-                .await
-                .map_err(|cause| self.error(link, cause))?;
-            let seen = filter.on_request(call).await;
-            let (after, verdict) = seen.map_err(|failed| self.error(link, failed.error))?;
-            match verdict {
-                Verdict::Next => call = after,
-                Verdict::Stop(response) => return Ok(Passage::Stopped(response)),
-            }
+            call = match self.ready(link, &mut waiting).await {
+                Err(unavailable) => self.without(link, id, unavailable, Some(call))?,
+                Ok(filter) => match filter.on_request(call).await {
+                    Ok((after, Verdict::Next)) => after,
+                    Ok((_, Verdict::Stop(response))) => return Ok(Passage::Stopped(response)),
+                    Err(failed) => self.without(link, id, failed.error, failed.call)?,
+                },
+            };
         }
         Ok(Passage::Through(call))
     }
@@ -151,14 +127,16 @@ impl FilterChain {
         &self,
         mut call: Box<ResponseCall>,
     ) -> Result<Box<ResponseCall>, ChainError> {
+        let id = call.source().id();
         let mut waiting = None;
         for link in &self.links {
-            let filter = self
-                .ready(link, &mut waiting)
-                .await
-                .map_err(|cause| self.error(link, cause))?;
-            let seen = filter.on_response(call).await;
-            call = seen.map_err(|failed| self.error(link, failed.error))?;
+            call = match self.ready(link, &mut waiting).await {
+                Err(unavailable) => self.without(link, id, unavailable, Some(call))?,
+                Ok(filter) => match filter.on_response(call).await {
+                    Ok(after) => after,
+                    Err(failed) => self.without(link, id, failed.error, failed.call)?,
+                },
+            };
         }
         Ok(call)
     }
@@ -182,12 +160,38 @@ impl FilterChain {
         readiness.as_ref().map_err(Clone::clone)
     }
 
-    fn error(&self, link: &Link, cause: impl Into<Cause>) -> ChainError {
-        let (plugin, route) = (Arc::clone(&link.plugin), Arc::clone(&self.route));
-        ChainError {
-            plugin,
-            route,
-            cause: cause.into(),
-        }
+    /// The call as it was before the filter that failed on it, where it may go
+    /// on without that filter. What cannot be put back to how it was ends,
+    /// whatever the policy says.
+    fn without<C>(
+        &self,
+        link: &Link,
+        id: u32,
+        failure: impl Into<Failure>,
+        before: Option<Box<C>>,
+    ) -> Result<Box<C>, ChainError> {
+        let failure = failure.into();
+        let cause = failure.cause();
+        let status = match (link.policy.action(cause), before) {
+            (Action::Open, Some(call)) => {
+                tracing::warn!(
+                    plugin = %shown(&link.plugin),
+                    route = %self.route,
+                    request = id,
+                    cause = %cause.label(),
+                    action = %Action::Open,
+                    "call goes on without a filter: {failure}"
+                );
+                return Ok(call);
+            }
+            (Action::Status(status), _) => Some(status),
+            (Action::Closed | Action::Open, _) => None,
+        };
+        Err(ChainError {
+            plugin: Arc::clone(&link.plugin),
+            route: Arc::clone(&self.route),
+            failure,
+            status,
+        })
     }
 }

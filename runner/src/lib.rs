@@ -36,6 +36,8 @@ pub mod config;
 pub mod configuration_checks;
 pub mod dispatcher;
 pub mod error_reply;
+pub mod failure;
+pub mod failure_policy;
 pub mod filter_chain;
 pub mod gateway_link;
 pub mod handlers;

@@ -3,17 +3,19 @@
 //! configurations.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use sandbox::{CodeOrigin, Engine, Plugin, PluginSettings};
+use sandbox::{CodeOrigin, Engine, Plugin};
 use tokio::runtime::Handle;
 
 use crate::conf_cache::{PluginConf, Prepared};
 use crate::config::Plugins;
 use crate::configuration_checks::{Check, ConfigurationChecks, Loading, warn_unavailable};
-use crate::filter_chain::{Unavailable, shown};
+use crate::failure::Unavailable;
+use crate::filter_chain::shown;
 use crate::tenant::Tenant;
 
 /// The longest name the gateway lets a plugin have, in bytes of four to a
@@ -81,7 +83,7 @@ impl PluginCatalog {
                 |(_, module): &(_, &Module)| module.size <= QUICK && module.checks.any_to_come();
             let next = modules.iter().position(wanted).unwrap_or(0);
             let ((_, name), module) = modules.remove(next);
-            let outcome = module.load(engine, name, settings.of(name)).await;
+            let outcome = module.load(engine, name, settings).await;
             loaded += usize::from(outcome.is_ok());
             // Nobody else sets it.
             let _ = module.loading.set(outcome);
@@ -123,9 +125,9 @@ impl PluginCatalog {
         position: usize,
     ) {
         let key = (tenant.clone(), Arc::clone(&conf.name));
-        let Some(((_, name), module)) = self.plugins.get_key_value(&key) else {
+        let Some(module) = self.plugins.get(&key) else {
             let missing = Unavailable::Missing(self.suggest(tenant, &conf.name));
-            warn_unavailable(&conf.name, chain.route(), &missing);
+            warn_unavailable(chain, position, &missing);
             // New, so it is not set.
             let _ = chain.links()[position].readiness.set(Err(missing));
             return;
@@ -135,7 +137,7 @@ impl PluginCatalog {
             chain: Arc::clone(chain),
             position,
         };
-        module.checks.add(check, name, &module.loading, background);
+        module.checks.add(check, &module.loading, background);
     }
 
     /// Names longer than any plugin's are not compared: that takes time, and
@@ -203,7 +205,7 @@ impl Module {
         &self,
         engine: &Arc<Engine>,
         name: &str,
-        settings: PluginSettings,
+        settings: &Plugins,
     ) -> Result<Arc<Plugin>, Arc<str>> {
         let shown = self.file.display();
         let started = std::time::Instant::now();
@@ -230,10 +232,24 @@ impl Module {
         &self,
         engine: &Arc<Engine>,
         name: &str,
-        settings: PluginSettings,
+        settings: &Plugins,
     ) -> Result<Arc<Plugin>> {
-        let file = self.file.clone();
-        let wasm = tokio::task::spawn_blocking(move || std::fs::read(file)).await??;
-        Ok(Plugin::load(engine, name, wasm, settings).await?)
+        let (file, limit) = (self.file.clone(), settings.module_size);
+        let wasm = tokio::task::spawn_blocking(move || read(&file, limit)).await??;
+        Ok(Plugin::load(engine, name, wasm, settings.of(name)).await?)
     }
+}
+
+/// A whole module, unless it has more than `limit` bytes: compiling one takes
+/// many times its size in memory.
+fn read(file: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut wasm = Vec::new();
+    // The file may be another than the one that was listed, and still growing.
+    let mut bytes = std::fs::File::open(file)?.take(limit.saturating_add(1));
+    bytes.read_to_end(&mut wasm)?;
+    if wasm.len() as u64 > limit {
+        let mib = limit >> 20;
+        bail!("it has more than {mib} MiB, the most that limits.module_mib allows");
+    }
+    Ok(wasm)
 }

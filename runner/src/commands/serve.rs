@@ -37,6 +37,9 @@ pub fn run(options: &ServeOptions) -> Result<()> {
     )?;
     register_for_barriers();
     let _log = telemetry::start(config.log_level);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     // It accepts connections and hears signals; others serve.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -80,7 +83,8 @@ pub(super) async fn serve(
     let listener = listen(&config, &ownership)?;
     let (threads, background) = (ServingThreads::start()?, Background::start()?);
     let preparing = background.handle().clone();
-    let confs = ConfCache::new(Arc::clone(&catalog), preparing, (&config).into());
+    let policies = config.failure_policies.clone();
+    let confs = ConfCache::new(Arc::clone(&catalog), preparing, policies, (&config).into());
     let dispatcher = Arc::new(Dispatcher::new(
         confs,
         config.plugins.others.limits.gateway_time,

@@ -1,18 +1,20 @@
 //! From what was written to what is needed. Errors name the file, the key and
 //! the line, and what would have been accepted.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::Gid;
-use sandbox::{InstancePolicy, PluginSettings, SnapshotPolicy};
 use tracing::level_filters::LevelFilter;
 
+use super::ConfigError;
 use super::cache::{self, CacheSettings};
 use super::env::Environment;
-use super::place;
-use super::raw::{RawCache, RawConfig, RawInstances, RawLimits, RawPlugin, RawSnapshot, RawSocket};
+use super::limits::{mib, millis};
+use super::plugins::{OfPlugins, Plugins};
+use super::raw::{RawCache, RawConfig, RawSocket};
+use super::source::Source;
+use crate::failure_policy::FailurePolicies;
 use crate::socket_owner::{self, Owner};
 
 /// Set by the gateway for the runner it starts
@@ -22,9 +24,6 @@ const LISTEN_ADDRESS: &str = "APISIX_LISTEN_ADDRESS";
 /// Likewise: how long the gateway keeps a token, in seconds
 /// (`ext-plugin/helper.lua`).
 const CONF_EXPIRE_TIME: &str = "APISIX_CONF_EXPIRE_TIME";
-
-/// How long the gateway waits for the next frame (`ext-plugin/init.lua`).
-const GATEWAY_PATIENCE_MS: u32 = 60_000;
 
 /// What the gateway names where it names anything.
 const DEFAULT_CONF_EXPIRE_TIME: Duration = Duration::from_secs(3600);
@@ -44,8 +43,12 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// How plugins run.
     pub plugins: Plugins,
+    /// What becomes of calls that they fail on.
+    pub failure_policies: FailurePolicies,
     /// Instances at the same time, over all filters.
     pub instances: u32,
+    /// Connections at the same time.
+    pub connections: u32,
     /// How long a call waits for a plugin that is still being prepared.
     pub prepare_time: Duration,
     /// How long a configuration lives after its last use.
@@ -56,67 +59,8 @@ pub struct Config {
     pub snapshot_memory: usize,
     /// Compiled components on disk.
     pub cache: CacheSettings,
-}
-
-/// How plugins run: all of them, and those named otherwise.
-#[derive(Debug, Clone)]
-pub struct Plugins {
-    /// Those that are not named.
-    pub others: PluginSettings,
-    /// By name.
-    pub named: BTreeMap<String, PluginSettings>,
-}
-
-impl Plugins {
-    /// How the plugin of this name runs.
-    #[must_use]
-    pub fn of(&self, name: &str) -> PluginSettings {
-        *self.named.get(name).unwrap_or(&self.others)
-    }
-}
-
-/// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{file}: cannot be read: {source}")]
-    Unreadable {
-        /// The file.
-        file: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is not YAML, or a key is unknown or of the wrong type.
-    #[error("{file}:{line}: {message}")]
-    Invalid {
-        /// The file.
-        file: String,
-        /// From 1.
-        line: usize,
-        /// What is wrong, and what was probably meant.
-        message: String,
-    },
-    /// A value cannot be used.
-    #[error("{place}: {key}: {message}")]
-    Value {
-        /// File and line.
-        place: String,
-        /// The key.
-        key: String,
-        /// What is wrong and what would do.
-        message: String,
-    },
-    /// The gateway's variable is no number of seconds.
-    #[error("APISIX_CONF_EXPIRE_TIME is {0:?}; it takes a whole number of seconds")]
-    ExpireTime(String),
-    /// An address from elsewhere that cannot be used.
-    #[error("{from}: {message}")]
-    Address {
-        /// Where it was given.
-        from: &'static str,
-        /// What is wrong and what would do.
-        message: String,
-    },
+    /// What is allowed and may still surprise; for the log.
+    pub warnings: Vec<String>,
 }
 
 /// Reads the file, if there is one, and settles every value.
@@ -138,40 +82,44 @@ pub fn load(
     source.check(listen, env)
 }
 
-/// One configuration file in memory.
-struct Source {
-    name: String,
-    text: String,
-}
-
 impl Source {
-    fn read(path: &Path) -> Result<Self, ConfigError> {
-        let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Source { name, text }),
-            Err(source) => Err(ConfigError::Unreadable { file: name, source }),
-        }
-    }
-
-    fn check(&self, listen: Option<&str>, env: &dyn Environment) -> Result<Config, ConfigError> {
-        let raw = self.parse()?;
+    pub(super) fn check(
+        &self,
+        listen: Option<&str>,
+        env: &dyn Environment,
+    ) -> Result<Config, ConfigError> {
+        let raw: RawConfig = self.parse()?;
         let level = self.expand("logging.level", &raw.logging.level, env)?;
         let log_level = level.parse().map_err(|_| {
             let message = format!("{level:?} is not one of error, warn, info, debug, trace");
             self.value_error("logging.level", message)
         })?;
         let listen = self.address(&raw, listen, env)?;
+        let OfPlugins {
+            plugins,
+            failure_policies,
+            warnings,
+        } = self.plugins(&raw)?;
+        let limits = &raw.limits;
+        self.check_time("limits.prepare_ms", limits.prepare_ms)?;
+        let at_least_one = |key, value| self.at_least_one(key, value);
+        let configurations_mib = limits.configurations_mib;
         Ok(Config {
             cache: self.cache(&raw.cache, &listen, env)?,
             listen,
             log_level,
-            plugins: self.plugins(&raw)?,
-            instances: self.at_least_one("limits.instances", raw.limits.instances)?,
-            prepare_time: self.time("limits.prepare_ms", raw.limits.prepare_ms)?,
+            plugins,
+            failure_policies,
+            instances: at_least_one("limits.instances", limits.instances)?,
+            connections: at_least_one("limits.connections", limits.connections)?,
+            prepare_time: millis(at_least_one("limits.prepare_ms", limits.prepare_ms)?),
             configuration_lifetime: configuration_lifetime(env)?,
-            configuration_memory: self
-                .mib("limits.configurations_mib", raw.limits.configurations_mib)?,
-            snapshot_memory: self.mib("limits.snapshots_mib", raw.limits.snapshots_mib)?,
+            configuration_memory: mib(at_least_one(
+                "limits.configurations_mib",
+                configurations_mib,
+            )?),
+            snapshot_memory: mib(at_least_one("limits.snapshots_mib", limits.snapshots_mib)?),
+            warnings,
             socket_mode: self.mode(&raw.socket)?,
             socket_owner: self.owner(&raw.socket)?,
             socket_group: self.group(&raw.socket)?,
@@ -202,30 +150,6 @@ impl Source {
         group.map_err(|message| self.value_error("socket.group", message))
     }
 
-    fn parse(&self) -> Result<RawConfig, ConfigError> {
-        // An empty file, or one with comments only, is null and not a mapping.
-        match serde_yaml::from_str::<Option<RawConfig>>(&self.text) {
-            Ok(raw) => Ok(raw.unwrap_or_default()),
-            Err(error) => Err(self.syntax_error(&error)),
-        }
-    }
-
-    fn syntax_error(&self, error: &serde_yaml::Error) -> ConfigError {
-        let mut message = error.to_string();
-        if let Some(at) = message.rfind(" at line ") {
-            message.truncate(at);
-        }
-        if let Some(nearest) = place::nearest_key(&message) {
-            message = format!("{message}; did you mean `{nearest}`?");
-        }
-        let line = error.location().map_or(1, |location| location.line());
-        ConfigError::Invalid {
-            file: self.name.clone(),
-            line,
-            message,
-        }
-    }
-
     /// `--listen`, then the gateway's variable, then the file.
     fn address(
         &self,
@@ -243,36 +167,6 @@ impl Source {
             }
         };
         socket_path(&given).map_err(|message| ConfigError::Address { from, message })
-    }
-
-    fn plugins(&self, raw: &RawConfig) -> Result<Plugins, ConfigError> {
-        let limits = self.limits(&raw.limits)?;
-        let settle = |name: &str, plugin: &RawPlugin| {
-            Ok(PluginSettings {
-                limits,
-                keep_failed_calls: false,
-                snapshot: match plugin.snapshot {
-                    RawSnapshot::Auto => SnapshotPolicy::Auto,
-                    RawSnapshot::Always => SnapshotPolicy::Always,
-                    RawSnapshot::Off => SnapshotPolicy::Off,
-                },
-                instances: match plugin.instances {
-                    RawInstances::Fresh => InstancePolicy::Fresh,
-                    RawInstances::Warm => InstancePolicy::Warm {
-                        uses: self
-                            .at_least_one(&format!("plugins.{name}.warm_uses"), plugin.warm_uses)?,
-                        idle: Duration::from_secs(plugin.warm_idle_s.into()),
-                    },
-                },
-            })
-        };
-        let named = raw.plugins.iter();
-        Ok(Plugins {
-            others: settle("", &RawPlugin::default())?,
-            named: named
-                .map(|(name, plugin)| Ok((name.clone(), settle(name, plugin)?)))
-                .collect::<Result<_, _>>()?,
-        })
     }
 
     fn cache(
@@ -293,72 +187,6 @@ impl Source {
         };
         let max_bytes = u64::from(raw.max_mib) << 20;
         Ok(CacheSettings { folders, max_bytes })
-    }
-
-    fn limits(&self, raw: &RawLimits) -> Result<sandbox::Limits, ConfigError> {
-        Ok(sandbox::Limits {
-            memory: self.mib("limits.memory_mib", raw.memory_mib)?,
-            handler_time: self.time("limits.handler_ms", raw.handler_ms)?,
-            configure_time: self.time("limits.configure_ms", raw.configure_ms)?,
-            handler_wall_time: self.time("limits.handler_wall_ms", raw.handler_wall_ms)?,
-            configure_wall_time: self.time("limits.configure_wall_ms", raw.configure_wall_ms)?,
-            gateway_time: self.time("limits.gateway_ms", raw.gateway_ms)?,
-            questions: self.at_least_one("limits.questions", raw.questions)?,
-            table_elements: 100_000,
-            handles: 1024,
-            host_call: 20 << 20,
-            body: 16 << 20,
-            headers: 1000,
-            header: 64 << 10,
-            log_per_call: 64 << 10,
-            log_per_second: 1 << 20,
-            concurrent_calls: 500,
-            waiting_calls: 1000,
-            wait: Duration::from_secs(1),
-        })
-    }
-
-    fn time(&self, key: &str, ms: u32) -> Result<Duration, ConfigError> {
-        if ms >= GATEWAY_PATIENCE_MS {
-            let message = format!("must be below {GATEWAY_PATIENCE_MS}: the gateway gives up then");
-            return Err(self.value_error(key, message));
-        }
-        Ok(millis(self.at_least_one(key, ms)?))
-    }
-
-    fn mib(&self, key: &str, value: u32) -> Result<usize, ConfigError> {
-        Ok((self.at_least_one(key, value)? as usize) << 20)
-    }
-
-    fn at_least_one(&self, key: &str, value: u32) -> Result<u32, ConfigError> {
-        match value {
-            0 => Err(self.value_error(key, "must be at least 1".into())),
-            _ => Ok(value),
-        }
-    }
-
-    /// `$env.NAME` stands for the variable NAME.
-    fn expand(&self, key: &str, value: &str, env: &dyn Environment) -> Result<String, ConfigError> {
-        let Some(name) = value.strip_prefix("$env.") else {
-            return Ok(value.to_owned());
-        };
-        env.get(name).ok_or_else(|| {
-            let message =
-                format!("the environment variable {name} is not set; set it or write a value");
-            self.value_error(key, message)
-        })
-    }
-
-    fn value_error(&self, key: &str, message: String) -> ConfigError {
-        let place = match place::line_of(&self.text, key) {
-            Some(line) => format!("{}:{line}", self.name),
-            None => self.name.clone(),
-        };
-        ConfigError::Value {
-            place,
-            key: key.to_owned(),
-            message,
-        }
     }
 }
 
@@ -387,13 +215,10 @@ fn configuration_lifetime(env: &dyn Environment) -> Result<Duration, ConfigError
     }
 }
 
-fn millis(value: u32) -> Duration {
-    Duration::from_millis(value.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::limit_keys::{ALL_TOGETHER, EACH_PLUGINS};
 
     impl Environment for &[(&str, &str)] {
         fn get(&self, name: &str) -> Option<String> {
@@ -525,22 +350,13 @@ mod tests {
         let shipped: RawConfig = serde_yaml::from_str(text).expect("conf/config.yaml");
         assert_eq!(shipped, RawConfig::default());
         let written: serde_yaml::Value = serde_yaml::from_str(text).expect("conf/config.yaml");
+        assert!(written.get("on_error").is_some(), "on_error is not shown");
         for (section, keys) in [
             ("socket", &["file", "mode", "owner", "group"][..]),
             ("logging", &["level"]),
-            (
-                "limits",
-                &[
-                    "memory_mib",
-                    "handler_ms",
-                    "configure_ms",
-                    "gateway_ms",
-                    "questions",
-                    "prepare_ms",
-                    "instances",
-                    "configurations_mib",
-                ],
-            ),
+            ("limits", EACH_PLUGINS),
+            ("limits", ALL_TOGETHER),
+            ("ceilings", EACH_PLUGINS),
             ("cache", &["dir", "max_mib"]),
         ] {
             for key in keys {

@@ -5,9 +5,17 @@
 mod cache;
 pub mod checked;
 pub mod env;
+mod error;
+mod limit_keys;
+mod limits;
+mod on_error;
 mod place;
+mod plugins;
 pub mod raw;
+mod source;
 
 pub use cache::CacheSettings;
-pub use checked::{Config, ConfigError, Plugins, load};
+pub use checked::{Config, load};
 pub use env::{Environment, ProcessEnvironment};
+pub use error::ConfigError;
+pub use plugins::Plugins;

@@ -4,30 +4,76 @@
 /// The line, from 1, where a key such as `socket.file` is set, in block style
 /// or in flow style; `None` where it is not written.
 pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
-    let mut lines = text.lines().enumerate().peekable();
-    let mut found = None;
-    for (depth, part) in key.split('.').enumerate() {
-        found = None;
-        while let Some((index, line)) = lines.peek() {
-            if sets(line, part, depth) {
-                found = Some(index + 1);
-                break;
-            }
-            lines.next();
-        }
-    }
-    found
+    let mut keys = Keys::default();
+    text.lines().enumerate().find_map(|(index, line)| {
+        // Without what is behind a `#`, unless that belongs to a value.
+        let code = match line.find(" #") {
+            Some(comment) => &line[..comment],
+            None if line.starts_with('#') => "",
+            None => line,
+        };
+        keys.find(code, key).then_some(index + 1)
+    })
 }
 
-/// Whether a line sets a key: at its beginning, or, for a key within another,
-/// behind the brace or comma of a mapping in flow style.
-fn sets(line: &str, key: &str, depth: usize) -> bool {
-    let is_at_top = !line.starts_with([' ', '\t']);
-    let code = line.split('#').next().unwrap_or_default();
-    let names = |part: &str| part.trim_start().split(':').next().map(str::trim) == Some(key);
-    match depth {
-        0 => is_at_top && names(code),
-        _ => (!is_at_top && names(code)) || code.split(['{', ',']).skip(1).any(names),
+/// The keys that a place in the text is within.
+#[derive(Default)]
+struct Keys {
+    /// The outermost first, each with how deep it stands: its column, or behind
+    /// all columns the braces around it.
+    path: Vec<(usize, String)>,
+    braces: usize,
+}
+
+/// Deeper than any column.
+const BRACES: usize = 1 << 16;
+
+impl Keys {
+    /// Whether this line sets the key; goes on behind it.
+    fn find(&mut self, line: &str, key: &str) -> bool {
+        let mut rest = line;
+        if self.braces == 0 {
+            let column = line.len() - line.trim_start().len();
+            let Some((name, behind)) = line.split_once(':') else {
+                return false;
+            };
+            if self.enter(column, name, key) {
+                return true;
+            }
+            rest = behind;
+        } else if self.enter_flow(rest, key) {
+            return true;
+        }
+        while let Some(at) = rest.find(['{', '}', ',']) {
+            let mark = rest.as_bytes()[at];
+            rest = &rest[at + 1..];
+            match mark {
+                b'{' => self.braces += 1,
+                b'}' => self.braces = self.braces.saturating_sub(1),
+                _ => {}
+            }
+            if mark != b'}' && self.braces > 0 && self.enter_flow(rest, key) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What stands next within braces, if it is a key.
+    fn enter_flow(&mut self, rest: &str, key: &str) -> bool {
+        let next = rest.split(['{', '}', ',']).next().unwrap_or_default();
+        let Some((name, _)) = rest.split_once(':') else {
+            return false;
+        };
+        name.len() < next.len() && self.enter(BRACES + self.braces, name, key)
+    }
+
+    fn enter(&mut self, depth: usize, name: &str, key: &str) -> bool {
+        self.path.retain(|(outer, _)| *outer < depth);
+        let name = name.trim().trim_matches(['"', '\'']);
+        self.path.push((depth, name.to_owned()));
+        let names = self.path.iter().map(|(_, name)| name.as_str());
+        names.collect::<Vec<_>>().join(".") == key
     }
 }
 
@@ -55,12 +101,23 @@ mod tests {
 
     #[test]
     fn a_key_should_be_found_on_its_line() {
-        let text = "# file: no\nsocket:\n  # why\n  file: x\nlogging:\n  level: y\n";
+        let text = "# file: no\nsocket:\n  # why\n  file: x # limits: no\nlogging:\n  level: y\n\
+                    plugins:\n  a: {limits: {x: 1, y: 2}, warm_uses: 3}\n  b.c:\n    limits:\n      \
+                    x: 3\n  \"d\": {\n    limits: {\n      x: 4 },\n    e: 5 }\nlimits: {z: 1}\n";
         for (key, line) in [
             ("socket", Some(2)),
             ("socket.file", Some(4)),
+            ("socket.level", None),
             ("logging.level", Some(6)),
-            ("limits", None),
+            ("plugins.a.limits.y", Some(8)),
+            ("plugins.a.warm_uses", Some(8)),
+            ("plugins.a.limits.warm_uses", None),
+            ("plugins.b.c.limits.x", Some(11)),
+            ("plugins.b.c.limits.y", None),
+            ("plugins.d.limits.x", Some(14)),
+            ("plugins.d.e", Some(15)),
+            ("limits.x", None),
+            ("limits.z", Some(16)),
         ] {
             assert_eq!(line_of(text, key), line, "{key}");
         }

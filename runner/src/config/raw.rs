@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::limit_keys::{RawCeilings, RawLimits, RawPluginLimits};
+use super::on_error::RawOnError;
+use crate::failure_policy::Action;
+
 /// The whole file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a mapping of sections")]
 pub struct RawConfig {
     /// Where the gateway finds us.
@@ -15,10 +19,28 @@ pub struct RawConfig {
     pub logging: RawLogging,
     /// What a filter may use.
     pub limits: RawLimits,
+    /// What no filter may be given more of.
+    pub ceilings: RawCeilings,
+    /// What becomes of calls that a filter fails on.
+    pub on_error: RawOnError,
     /// What is different for single plugins, by name.
     pub plugins: BTreeMap<String, RawPlugin>,
     /// What is kept for the next start.
     pub cache: RawCache,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        RawConfig {
+            socket: RawSocket::default(),
+            logging: RawLogging::default(),
+            limits: RawLimits::default(),
+            ceilings: RawCeilings::default(),
+            on_error: RawOnError::always(Action::Closed),
+            plugins: BTreeMap::new(),
+            cache: RawCache::default(),
+        }
+    }
 }
 
 /// `socket`.
@@ -70,56 +92,6 @@ impl Default for RawLogging {
     }
 }
 
-/// `limits`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    default,
-    expecting = "a mapping of limits to numbers"
-)]
-pub struct RawLimits {
-    /// Memory of one instance, MiB.
-    pub memory_mib: u32,
-    /// Computing time of one handler, ms.
-    pub handler_ms: u32,
-    /// Start and `configure` of one instance, ms.
-    pub configure_ms: u32,
-    /// How long a handler may take by the wall clock, ms.
-    pub handler_wall_ms: u32,
-    /// How long starting and `configure` may take by the wall clock, ms.
-    pub configure_wall_ms: u32,
-    /// Waiting for the gateway's answers in one call, ms.
-    pub gateway_ms: u32,
-    /// Questions to the gateway in one call.
-    pub questions: u32,
-    /// Waiting for a plugin that is still being prepared, ms.
-    pub prepare_ms: u32,
-    /// Instances at the same time.
-    pub instances: u32,
-    /// Memory for configurations, MiB.
-    pub configurations_mib: u32,
-    /// Memory for snapshots of configured instances, MiB.
-    pub snapshots_mib: u32,
-}
-
-impl Default for RawLimits {
-    fn default() -> Self {
-        RawLimits {
-            memory_mib: 64,
-            handler_ms: 50,
-            configure_ms: 1000,
-            handler_wall_ms: 1000,
-            configure_wall_ms: 2000,
-            gateway_ms: 55_000,
-            questions: 64,
-            prepare_ms: 10_000,
-            instances: 1000,
-            configurations_mib: 64,
-            snapshots_mib: 64,
-        }
-    }
-}
-
 /// One plugin of `plugins`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(
@@ -136,6 +108,10 @@ pub struct RawPlugin {
     pub warm_uses: u32,
     /// How long a warm instance waits for a call, s.
     pub warm_idle_s: u32,
+    /// What it may use that others may not, or less.
+    pub limits: RawPluginLimits,
+    /// What becomes of calls that it fails on.
+    pub on_error: Option<RawOnError>,
 }
 
 impl Default for RawPlugin {
@@ -145,6 +121,8 @@ impl Default for RawPlugin {
             instances: RawInstances::Fresh,
             warm_uses: 10_000,
             warm_idle_s: 60,
+            limits: RawPluginLimits::default(),
+            on_error: None,
         }
     }
 }
