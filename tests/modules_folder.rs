@@ -316,6 +316,30 @@ fn a_looping_configure_should_not_hold_up_other_configurations() {
 }
 
 #[test]
+fn a_module_above_the_limit_should_not_be_loaded() {
+    let folder = folder_with("large.wasm", &vec![0; (1 << 20) + 1]);
+    let config = folder.path().join("config.yaml");
+    std::fs::write(&config, "limits: {module_mib: 1}").expect("file");
+    let args = [
+        Path::new("serve"),
+        Path::new("--modules"),
+        folder.path(),
+        Path::new("--config"),
+        &config,
+    ];
+    let runner = RunnerProcess::start(Path::new(RUNNER), args, &[]).expect("starts");
+    assert_eq!(call(&runner, "large"), Reply::Error(1));
+    assert!(matches!(call(&runner, "stop"), Reply::HttpReqCall { .. }));
+    let expected =
+        "large.wasm is refused: it has more than 1 MiB, the most that limits.module_mib allows";
+    assert!(
+        runner.prints(expected, Duration::from_secs(5)),
+        "{}",
+        runner.log()
+    );
+}
+
+#[test]
 fn a_filter_without_a_handler_for_the_phase_should_fail_the_call() {
     let wat = r#"(module
         (memory (export "memory") 1)
