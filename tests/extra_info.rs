@@ -283,10 +283,8 @@ impl Stage {
         let folder = tempfile::tempdir().expect("folder");
         let dir = folder.path().to_str().expect("UTF-8");
         let config = format!("{dir}/config.yaml");
-        let limits = format!(
-            "limits: {{gateway_ms: {gateway_ms}, handler_ms: 5000, handler_wall_ms: 9000, header_kib: 1000}}"
-        );
-        std::fs::write(&config, limits).expect("config");
+        let limits = "limits: {handler_ms: 5000, handler_wall_ms: 9000, header_kib: 1000";
+        std::fs::write(&config, format!("{limits}, gateway_ms: {gateway_ms}}}")).expect("config");
         let probe = modules::examples().join("probe.wasm");
         std::fs::copy(probe, format!("{dir}/probe.wasm")).expect("probe");
         for line in GUESTS.trim().lines() {

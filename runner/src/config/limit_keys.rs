@@ -103,7 +103,7 @@ limit_keys! {
         host_call_mib = 20, from 1 to 64;
         body_kib = 16_384, from 1 to 16_384;
         headers = 1_000, from 1 to 10_000;
-        header_kib = 64, from 1 to 1_024;
+        header_kib = 64, from 1 to 16_384;
         log_kib = 64, from 0 to 16_384;
         log_kib_per_s = 1_024, from 0 to 65_536;
         concurrent_calls = 500, from 1 to 100_000;
