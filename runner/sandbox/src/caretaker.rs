@@ -3,7 +3,7 @@
 //! idle instances go. It gives way to the threads that serve.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ const SNAPSHOTS: usize = 1000;
 /// Asks the caretaker for something.
 pub(crate) struct Caretaker {
     errands: Sender<Errand>,
+    snapshot_bytes: Arc<AtomicUsize>,
 }
 
 enum Errand {
@@ -40,6 +41,8 @@ impl Caretaker {
     /// `budget` is the bytes that all snapshots together may take.
     pub(crate) fn start(budget: usize) -> std::io::Result<Self> {
         let (errands, received) = channel();
+        let snapshot_bytes = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&snapshot_bytes);
         std::thread::Builder::new()
             .name("caretaker".into())
             .spawn(move || {
@@ -49,10 +52,19 @@ impl Caretaker {
                     budget,
                     watched: Vec::new(),
                     readable: None,
+                    snapshot_bytes: counted,
                 };
                 work.run(&received);
             })?;
-        Ok(Caretaker { errands })
+        Ok(Caretaker {
+            errands,
+            snapshot_bytes,
+        })
+    }
+
+    /// What snapshots take, as of the last second.
+    pub(crate) fn snapshot_bytes(&self) -> usize {
+        self.snapshot_bytes.load(Ordering::Relaxed)
     }
 
     /// Captures the configuration of a filter, some time.
@@ -80,6 +92,8 @@ struct Work {
     watched: Vec<Weak<Shared>>,
     /// The last component that was made readable.
     readable: Option<(Weak<Plugin>, Readable)>,
+    /// For whoever wants to know.
+    snapshot_bytes: Arc<AtomicUsize>,
 }
 
 impl Work {
@@ -206,6 +220,7 @@ impl Work {
     }
 
     fn sweep(&mut self) {
+        let mut bytes = 0;
         self.watched.retain(|filter| {
             let Some(filter) = filter.upgrade() else {
                 return false;
@@ -215,9 +230,11 @@ impl Work {
             }
             let snapshot = filter.snapshot.load();
             if let Some(snapshot) = &*snapshot {
+                bytes += snapshot.size;
                 snapshot.as_new.sweep(filter.plugin.engine.now());
             }
             filter.warm.is_some() || snapshot.is_some()
         });
+        self.snapshot_bytes.store(bytes, Ordering::Relaxed);
     }
 }

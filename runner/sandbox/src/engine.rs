@@ -41,6 +41,21 @@ pub enum Allocation {
     OnDemand,
 }
 
+/// What instances and snapshots take at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Places for instances.
+    pub slots: u32,
+    /// Those that are not free.
+    pub slots_taken: u32,
+    /// Those of instances that wait for a call.
+    pub slots_kept: u32,
+    /// Calls that wait for a place.
+    pub slot_waiters: u32,
+    /// Bytes of snapshots, as of the last second.
+    pub snapshot_bytes: usize,
+}
+
 /// Compiles components and makes instances of them.
 pub struct Engine {
     wasmtime: wasmtime::Engine,
@@ -101,6 +116,18 @@ impl Engine {
     /// Where instances come from.
     pub fn allocation(&self) -> Allocation {
         self.allocation
+    }
+
+    /// What is in use now.
+    pub fn usage(&self) -> Usage {
+        let slots = self.slots.usage();
+        Usage {
+            slots: self.slots.total(),
+            slots_taken: slots.taken,
+            slots_kept: self.kept.load(Ordering::Relaxed),
+            slot_waiters: slots.waiting,
+            snapshot_bytes: self.caretaker.snapshot_bytes(),
+        }
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {

@@ -56,7 +56,7 @@ mod warm;
 pub use account::PluginUsage;
 pub use call::Call;
 pub use disk_cache::{CacheError, CodeOrigin, DiskCache};
-pub use engine::{Allocation, Engine, EngineSettings};
+pub use engine::{Allocation, Engine, EngineSettings, Usage};
 pub use error::{Failed, LoadError, SandboxError};
 pub use filter::Filter;
 pub use gateway::{Answer, Gateway, GatewayError, Question, UPSTREAM_URI};
