@@ -16,6 +16,7 @@ use runner::conf_cache::{ConfCache, ConfLimits};
 use runner::config::{Config, Environment};
 use runner::dispatcher::{Dispatcher, ReplyBuilders};
 use runner::gateway_link::GatewayLink;
+use runner::metrics::Metrics;
 use runner::plugin_catalog::PluginCatalog;
 use runner::tenant::Tenant;
 use sandbox::{Engine, EngineSettings};
@@ -96,7 +97,9 @@ impl Rooms {
         };
         let engine = Engine::start(settings).expect("an engine");
         let tenant = Tenant::sole();
-        let catalog = PluginCatalog::list(&tenant, &modules::examples()).expect("modules");
+        let metrics = Metrics::new().expect("metrics");
+        let folder = modules::examples();
+        let catalog = PluginCatalog::list(&tenant, &folder, &metrics).expect("modules");
         let catalog = Arc::new(catalog);
         catalog.load_all(&engine, &config.plugins).await;
         let here = tokio::runtime::Handle::current();
@@ -104,7 +107,7 @@ impl Rooms {
         let confs = ConfCache::new(catalog, here, config.failure_policies, limits);
         let (ours, gateways) = UnixStream::pair().expect("sockets");
         Rooms {
-            dispatcher: Dispatcher::new(confs, Duration::from_secs(1)),
+            dispatcher: Dispatcher::new(confs, Duration::from_secs(1), metrics),
             tenant,
             link: Arc::new(GatewayLink::new(ours)),
             builders: ReplyBuilders::default(),

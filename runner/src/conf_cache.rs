@@ -86,6 +86,17 @@ impl Deref for Prepared {
     }
 }
 
+/// What configurations take at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfUsage {
+    /// How many there are.
+    pub count: usize,
+    /// Bytes of memory.
+    pub size: usize,
+    /// How many went because memory was short, since the start.
+    pub dropped: u64,
+}
+
 /// What is known of configurations beside their chains.
 #[derive(Default)]
 struct Index {
@@ -101,7 +112,7 @@ struct Index {
 /// 10,000 configurations of one plugin add to the resident memory (`just
 /// bench`): 600 to 880 bytes each, text included.
 const OVERHEAD: usize = 320;
-const OVERHEAD_PER_PLUGIN: usize = 352;
+const OVERHEAD_PER_PLUGIN: usize = 368;
 
 /// Seconds after its last use in which a configuration counts as in use.
 const IN_USE: u64 = 10;
@@ -142,6 +153,16 @@ impl ConfCache {
     /// The chain behind a token.
     pub fn chain(&self, tenant: &Tenant, token: u32) -> Option<Arc<Prepared>> {
         self.chain_at(self.now(), tenant, token)
+    }
+
+    /// What they take now.
+    pub fn usage(&self) -> ConfUsage {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        ConfUsage {
+            count: index.tokens.len(),
+            size: index.size,
+            dropped: index.dropped,
+        }
     }
 
     fn now(&self) -> u64 {
@@ -186,13 +207,15 @@ impl ConfCache {
         configuration: &mut Configuration,
         route: &str,
     ) -> Arc<Prepared> {
-        for conf in configuration.iter_mut() {
-            conf.name = self.catalog.own_name(tenant, Arc::clone(&conf.name));
-        }
-        let links = configuration.iter().map(|conf| Link {
-            plugin: Arc::clone(&conf.name),
-            policy: self.policies.of(&conf.name),
-            readiness: Readiness::new(),
+        let links = configuration.iter_mut().map(|conf| {
+            let (name, metrics) = self.catalog.own_name(tenant, Arc::clone(&conf.name));
+            conf.name = Arc::clone(&name);
+            Link {
+                policy: self.policies.of(&name),
+                plugin: name,
+                metrics,
+                readiness: Readiness::new(),
+            }
         });
         let prepare_time = self.limits.prepare_time;
         let prepared = Arc::new(Prepared {
@@ -326,6 +349,7 @@ fn random() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
 
     const LIFETIME: u64 = 7200;
 
@@ -340,7 +364,7 @@ mod tests {
             .build()
             .expect("a runtime");
         ConfCache::new(
-            Arc::new(PluginCatalog::default()),
+            Arc::new(PluginCatalog::empty(&Metrics::new().expect("metrics"))),
             nowhere.handle().clone(),
             FailurePolicies::default(),
             limits,

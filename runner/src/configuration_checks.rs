@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::SetOnce;
 
 use crate::conf_cache::Prepared;
-use crate::failure::Unavailable;
+use crate::failure::{Cause, Unavailable};
 use crate::failure_policy::Action;
 use crate::filter_chain::shown;
 
@@ -103,13 +103,17 @@ async fn run(
         Ok(plugin) => Arc::clone(plugin),
         Err(reason) => return Err(Unavailable::NotLoaded(Arc::clone(reason))),
     };
-    let filter = Filter::new(plugin, text, route);
+    let filter = Filter::new(plugin, text, Arc::clone(&route));
     match filter.check().await {
         Ok(()) => Ok(filter),
         Err(SandboxError::ConfigurationRejected(reason)) => Err(Unavailable::Rejected(reason)),
         Err(error) => {
-            let name = filter.name();
-            tracing::warn!("plugin {name}: the check of a configuration failed: {error}");
+            tracing::warn!(
+                plugin = %filter.name(),
+                %route,
+                cause = %Cause::from(&error).label(),
+                "the check of a configuration failed: {error}"
+            );
             Ok(filter)
         }
     }

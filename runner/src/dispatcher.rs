@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use protocol::err_resp::Code;
 use protocol::{Frame, FrameBuilder, RpcType, http_req_call, http_resp_call};
 
 use crate::conf_cache::ConfCache;
 use crate::error_reply::{self, CallError};
 use crate::gateway_link::GatewayLink;
 use crate::handlers::{self, CallContext, Outcome};
+use crate::metrics::{FrameKind, Metrics, ReplyKind};
 use crate::tenant::Tenant;
 use crate::translate::to_wire;
 
@@ -29,28 +31,37 @@ impl ReplyBuilders {
     pub fn trim(&mut self) {
         self.result.trim();
     }
-
-    /// The reply to something that is no frame.
-    pub fn bad_request(&mut self) -> &[u8] {
-        error_reply::bad_request(&mut self.error)
-    }
 }
 
 /// Serves the frames of all connections.
 pub struct Dispatcher {
     confs: ConfCache,
     gateway_time: Duration,
+    metrics: Arc<Metrics>,
 }
 
 impl Dispatcher {
     /// A dispatcher over these configurations. `gateway_time` is how long a
     /// call may wait for the gateway.
     #[must_use]
-    pub fn new(confs: ConfCache, gateway_time: Duration) -> Self {
+    pub fn new(confs: ConfCache, gateway_time: Duration, metrics: Arc<Metrics>) -> Self {
         Dispatcher {
             confs,
             gateway_time,
+            metrics,
         }
+    }
+
+    /// The configurations.
+    pub fn confs(&self) -> &ConfCache {
+        &self.confs
+    }
+
+    /// What came is no frame.
+    pub fn refuse<'b>(&self, builders: &'b mut ReplyBuilders) -> &'b [u8] {
+        self.metrics
+            .replied(FrameKind::Other, ReplyKind::BadRequest);
+        error_reply::bad_request(&mut builders.error)
     }
 
     /// Serves one frame and returns the one reply to it. When `cut` is done
@@ -82,6 +93,8 @@ impl Dispatcher {
             error = cut => Err(error),
         };
         let encoded = outcome.and_then(|outcome| encode(&mut builders.result, &outcome));
+        let kind = encoded.as_ref().map_or_else(reply_kind, |_| ReplyKind::Ok);
+        self.metrics.replied(frame_kind(phase), kind);
         match encoded {
             Ok(frame) => frame,
             Err(error) => error_reply::reply(&mut builders.error, &error, phase, id),
@@ -123,6 +136,23 @@ fn encode<'b>(builder: &'b mut FrameBuilder, outcome: &Outcome) -> Result<&'b [u
     match catch_unwind(encoding) {
         Ok(encoded) => encoded.map_err(CallError::Unsendable),
         Err(panic) => Err(CallError::Panic(panic_text(&*panic))),
+    }
+}
+
+fn frame_kind(phase: Option<RpcType>) -> FrameKind {
+    match phase {
+        Some(RpcType::PrepareConf) => FrameKind::PrepareConf,
+        Some(RpcType::HttpReqCall) => FrameKind::HttpReqCall,
+        Some(RpcType::HttpRespCall) => FrameKind::HttpRespCall,
+        Some(RpcType::Error | RpcType::ExtraInfo) | None => FrameKind::Other,
+    }
+}
+
+fn reply_kind(error: &CallError) -> ReplyKind {
+    match error.code() {
+        Code::BadRequest => ReplyKind::BadRequest,
+        Code::ServiceUnavailable => ReplyKind::Unavailable,
+        Code::ConfTokenNotFound => ReplyKind::UnknownToken,
     }
 }
 

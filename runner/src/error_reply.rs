@@ -66,7 +66,7 @@ impl CallError {
     /// The gateway flushes every token it holds on `ConfTokenNotFound`, so
     /// that code is for unknown tokens only; the other two differ only in the
     /// gateway's log.
-    fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         match self {
             CallError::UnknownToken(_) => Code::ConfTokenNotFound,
             CallError::UnexpectedType(_) | CallError::Malformed(_) | CallError::Senseless(_) => {
@@ -167,6 +167,11 @@ fn withheld(builder: &mut FrameBuilder, id: u32, status: StatusCode) -> &[u8] {
 /// The reply to something that is no frame.
 pub fn bad_request(builder: &mut FrameBuilder) -> &[u8] {
     encode(builder, Code::BadRequest)
+}
+
+/// The reply to whatever would come on a connection that cannot be served.
+pub fn unavailable(builder: &mut FrameBuilder) -> &[u8] {
+    encode(builder, Code::ServiceUnavailable)
 }
 
 fn encode(builder: &mut FrameBuilder, code: Code) -> &[u8] {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::failure::{Failure, Unavailable};
 use crate::failure_policy::{Action, FailurePolicy};
+use crate::metrics::{Outcome, Phase, PluginMetrics};
 
 /// How a request came through a chain.
 pub enum Passage {
@@ -59,6 +60,8 @@ pub struct Link {
     pub plugin: Arc<str>,
     /// What becomes of calls that it fails on.
     pub policy: Arc<FailurePolicy>,
+    /// Its counters.
+    pub metrics: Arc<PluginMetrics>,
     /// Set once the configuration has been checked.
     pub readiness: Readiness,
 }
@@ -105,14 +108,20 @@ impl FilterChain {
     /// left out; nothing of what the filters before it did remains.
     pub async fn on_request(&self, mut call: Box<RequestCall>) -> Result<Passage, ChainError> {
         let id = call.source().id();
-        let mut waiting = None;
+        let (mut waiting, mut lap) = (None, Lap::start(Phase::Request));
         for link in &self.links {
             call = match self.ready(link, &mut waiting).await {
-                Err(unavailable) => self.without(link, id, unavailable, Some(call))?,
+                Err(unavailable) => self.without(link, &mut lap, id, unavailable, Some(call))?,
                 Ok(filter) => match filter.on_request(call).await {
-                    Ok((after, Verdict::Next)) => after,
-                    Ok((_, Verdict::Stop(response))) => return Ok(Passage::Stopped(response)),
-                    Err(failed) => self.without(link, id, failed.error, failed.call)?,
+                    Ok((after, Verdict::Next)) => {
+                        lap.ended(link, Outcome::Next);
+                        after
+                    }
+                    Ok((_, Verdict::Stop(response))) => {
+                        lap.ended(link, Outcome::Stop);
+                        return Ok(Passage::Stopped(response));
+                    }
+                    Err(failed) => self.without(link, &mut lap, id, failed.error, failed.call)?,
                 },
             };
         }
@@ -128,13 +137,16 @@ impl FilterChain {
         mut call: Box<ResponseCall>,
     ) -> Result<Box<ResponseCall>, ChainError> {
         let id = call.source().id();
-        let mut waiting = None;
+        let (mut waiting, mut lap) = (None, Lap::start(Phase::Response));
         for link in &self.links {
             call = match self.ready(link, &mut waiting).await {
-                Err(unavailable) => self.without(link, id, unavailable, Some(call))?,
+                Err(unavailable) => self.without(link, &mut lap, id, unavailable, Some(call))?,
                 Ok(filter) => match filter.on_response(call).await {
-                    Ok(after) => after,
-                    Err(failed) => self.without(link, id, failed.error, failed.call)?,
+                    Ok(after) => {
+                        lap.ended(link, Outcome::Next);
+                        after
+                    }
+                    Err(failed) => self.without(link, &mut lap, id, failed.error, failed.call)?,
                 },
             };
         }
@@ -166,12 +178,14 @@ impl FilterChain {
     fn without<C>(
         &self,
         link: &Link,
+        lap: &mut Lap,
         id: u32,
         failure: impl Into<Failure>,
         before: Option<Box<C>>,
     ) -> Result<Box<C>, ChainError> {
         let failure = failure.into();
         let cause = failure.cause();
+        lap.ended(link, Outcome::Failed(cause));
         let status = match (link.policy.action(cause), before) {
             (Action::Open, Some(call)) => {
                 tracing::warn!(
@@ -193,5 +207,30 @@ impl FilterChain {
             failure,
             status,
         })
+    }
+}
+
+/// Counts what each filter of a call came to and how long it took. A call that
+/// is given up from outside (the runner ends, the gateway waits no longer) is
+/// not the filter's doing and not counted here.
+struct Lap {
+    phase: Phase,
+    since: std::time::Instant,
+}
+
+impl Lap {
+    fn start(phase: Phase) -> Self {
+        Lap {
+            phase,
+            since: std::time::Instant::now(),
+        }
+    }
+
+    /// The next filter's time begins here.
+    fn ended(&mut self, link: &Link, outcome: Outcome) {
+        let now = std::time::Instant::now();
+        let took = now.duration_since(self.since);
+        link.metrics.ended(self.phase, outcome, took);
+        self.since = now;
     }
 }

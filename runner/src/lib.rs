@@ -26,6 +26,7 @@
 //! Every arrow points down; the one question that goes up does so through the
 //! port `sandbox::Gateway`.
 
+pub mod admin;
 pub mod after_chain;
 pub mod background;
 pub mod cli;
@@ -38,10 +39,12 @@ pub mod dispatcher;
 pub mod error_reply;
 pub mod failure;
 pub mod failure_policy;
+pub mod file_descriptors;
 pub mod filter_chain;
 pub mod gateway_link;
 pub mod handlers;
 pub mod listener;
+pub mod metrics;
 pub mod plugin_catalog;
 pub mod server;
 pub mod serving_threads;

@@ -106,12 +106,6 @@ fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
 mod tests {
     use super::*;
 
-    const OURS: Ownership = Ownership {
-        user: None,
-        group: None,
-        workers_unknown: false,
-    };
-
     fn path() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("sub/runner.sock");
@@ -121,8 +115,8 @@ mod tests {
     #[tokio::test]
     async fn the_newer_of_two_should_keep_its_socket() {
         let (_folder, path) = path();
-        let old = Listener::bind(&path, 0o660, &OURS).expect("first");
-        let new = Listener::bind(&path, 0o660, &OURS).expect("second, over a live one");
+        let old = Listener::bind(&path, 0o660, &Ownership::OURS).expect("first");
+        let new = Listener::bind(&path, 0o660, &Ownership::OURS).expect("second, over a live one");
         drop(old);
         std::os::unix::net::UnixStream::connect(&path).expect("still there");
         drop(new);
@@ -134,7 +128,7 @@ mod tests {
         let (_folder, path) = path();
         std::fs::create_dir_all(path.parent().expect("folder")).expect("folder");
         std::fs::write(&path, "mine").expect("file");
-        let error = Listener::bind(&path, 0o660, &OURS).expect_err("in the way");
+        let error = Listener::bind(&path, 0o660, &Ownership::OURS).expect_err("in the way");
         assert!(error.to_string().contains("not a socket"), "{error}");
         assert_eq!(std::fs::read(&path).expect("file"), b"mine");
     }

@@ -16,6 +16,7 @@ use crate::config::Plugins;
 use crate::configuration_checks::{Check, ConfigurationChecks, Loading, warn_unavailable};
 use crate::failure::Unavailable;
 use crate::filter_chain::shown;
+use crate::metrics::{Metrics, PluginMetrics};
 use crate::tenant::Tenant;
 
 /// The longest name the gateway lets a plugin have, in bytes of four to a
@@ -27,9 +28,10 @@ const NAME_LIMIT: usize = 512;
 const QUICK: u64 = 64 << 10;
 
 /// The plugins of all tenants.
-#[derive(Default)]
 pub struct PluginCatalog {
     plugins: BTreeMap<(Tenant, Arc<str>), Module>,
+    /// The counters of all names that are not among them.
+    unknown: Arc<PluginMetrics>,
 }
 
 struct Module {
@@ -37,38 +39,59 @@ struct Module {
     size: u64,
     loading: Arc<Loading>,
     checks: Arc<ConfigurationChecks>,
+    metrics: Arc<PluginMetrics>,
+}
+
+/// How far a plugin is.
+#[derive(Clone, Copy)]
+pub enum Stage<'a> {
+    /// It is being compiled, or its turn comes.
+    Loading,
+    /// It can be called.
+    Ready(&'a Plugin),
+    /// It cannot be loaded, for this reason.
+    Failed(&'a str),
 }
 
 impl PluginCatalog {
+    /// A catalog without any plugin.
+    #[must_use]
+    pub fn empty(metrics: &Metrics) -> Self {
+        PluginCatalog {
+            plugins: BTreeMap::new(),
+            unknown: metrics.unknown_plugin(),
+        }
+    }
+
     /// Lists a folder: every `NAME.wasm` in it is the plugin NAME. What else
     /// is there is named in the log.
     ///
     /// # Errors
     /// Where the folder cannot be read or has no module at all.
-    pub fn list(tenant: &Tenant, folder: &Path) -> Result<Self> {
+    pub fn list(tenant: &Tenant, folder: &Path, metrics: &Metrics) -> Result<Self> {
         let entries = std::fs::read_dir(folder).with_context(|| {
             format!(
                 "cannot read the modules folder {}; give another with --modules",
                 folder.display()
             )
         })?;
-        let mut plugins = BTreeMap::new();
+        let mut catalog = PluginCatalog::empty(metrics);
         for entry in entries {
             let file = entry
                 .with_context(|| format!("cannot list {}", folder.display()))?
                 .path();
-            if let Some((name, module)) = Module::recognise(file) {
-                plugins.insert((tenant.clone(), name), module);
+            if let Some((name, module)) = Module::recognise(file, metrics) {
+                catalog.plugins.insert((tenant.clone(), name), module);
             }
         }
-        if plugins.is_empty() {
+        if catalog.plugins.is_empty() {
             bail!(
                 "no NAME.wasm in the modules folder {}; put a filter there, for example from \
                  examples-wasm/",
                 folder.display()
             );
         }
-        Ok(PluginCatalog { plugins })
+        Ok(catalog)
     }
 
     /// Loads every module, the smallest first and one at a time, so that other
@@ -105,13 +128,25 @@ impl PluginCatalog {
     }
 
     /// The catalog's own copy of a plugin's name, so that thousands of
-    /// configurations do not each keep one.
-    pub fn own_name(&self, tenant: &Tenant, name: Arc<str>) -> Arc<str> {
+    /// configurations do not each keep one, and its counters.
+    pub fn own_name(&self, tenant: &Tenant, name: Arc<str>) -> (Arc<str>, Arc<PluginMetrics>) {
         let key = (tenant.clone(), name);
         match self.plugins.get_key_value(&key) {
-            Some(((_, own), _)) => Arc::clone(own),
-            None => key.1,
+            Some(((_, own), module)) => (Arc::clone(own), Arc::clone(&module.metrics)),
+            None => (key.1, Arc::clone(&self.unknown)),
         }
+    }
+
+    /// Every plugin, by name, and how far it is.
+    pub fn stages(&self) -> impl Iterator<Item = (&Arc<str>, Stage<'_>)> {
+        self.plugins.iter().map(|((_, name), module)| {
+            let stage = match module.loading.get() {
+                None => Stage::Loading,
+                Some(Ok(plugin)) => Stage::Ready(plugin),
+                Some(Err(reason)) => Stage::Failed(reason),
+            };
+            (name, stage)
+        })
     }
 
     /// Makes the filter at one position of a chain in the background, which
@@ -165,7 +200,7 @@ impl PluginCatalog {
 }
 
 impl Module {
-    fn recognise(file: PathBuf) -> Option<(Arc<str>, Self)> {
+    fn recognise(file: PathBuf, metrics: &Metrics) -> Option<(Arc<str>, Self)> {
         let shown = file.display();
         let metadata = match std::fs::metadata(&file) {
             Ok(metadata) => metadata,
@@ -181,7 +216,8 @@ impl Module {
             // Opening a pipe would wait for whoever writes to it.
             _ if !metadata.is_file() => tracing::warn!("{shown} is ignored: it is not a file"),
             (Some("wasm"), Some(name)) => {
-                let (name, size) = (Arc::from(name), metadata.len());
+                let (name, size) = (Arc::<str>::from(name), metadata.len());
+                let metrics = metrics.plugin(&name);
                 return Some((
                     name,
                     Module {
@@ -189,6 +225,7 @@ impl Module {
                         size,
                         loading: Arc::default(),
                         checks: Arc::default(),
+                        metrics,
                     },
                 ));
             }

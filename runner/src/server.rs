@@ -1,17 +1,19 @@
 //! Accepts connections and serves each in a task of its own until the gateway
 //! closes it or the runner is told to stop.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use protocol::FrameBuilder;
 use tokio::sync::watch;
 
 use crate::dispatcher::{Dispatcher, ReplyBuilders};
-use crate::error_reply::CallError;
+use crate::error_reply::{self, CallError};
 use crate::gateway_link::{GatewayLink, ReadError};
 use crate::listener::Listener;
+use crate::metrics::Metrics;
 use crate::serving_threads::ServingThreads;
 use crate::tenant::Tenant;
 
@@ -36,21 +38,42 @@ const SILENCE: Duration = Duration::from_secs(55);
 /// for some to be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stop` is done, then lets the calls in flight end.
+/// Between two lines of the log about the same trouble with connections.
+const SAY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Serves until `stop` is done, then lets the calls in flight end. Connections
+/// beyond `limit` are told so and closed.
 pub async fn serve(
     listener: Listener,
+    limit: u32,
     dispatcher: Arc<Dispatcher>,
+    metrics: &Metrics,
     threads: &ServingThreads,
     stop: impl Future<Output = ()>,
 ) {
     let (closing, closed) = watch::channel(false);
     let mut stop = std::pin::pin!(stop);
-    let mut failures = AcceptFailures::default();
+    let connections = threads.connections();
+    let (mut failures, mut refusals) = (Seldom::default(), Seldom::default());
+    let mut refusal = FrameBuilder::new();
+    let refusal = error_reply::unavailable(&mut refusal);
     loop {
         tokio::select! {
             () = &mut stop => break,
             accepted = accept(&listener) => match accepted {
+                Ok(stream) if connections.get() >= limit as usize => {
+                    metrics.connections_accepted.inc();
+                    metrics.connections_refused.inc();
+                    refuse(stream, refusal);
+                    if let Some(times) = refusals.due() {
+                        tracing::error!(
+                            "{times} connections were refused, the gateway gets 503s meanwhile: \
+                             there are {limit} already; raise limits.connections"
+                        );
+                    }
+                }
                 Ok(stream) => {
+                    metrics.connections_accepted.inc();
                     let (dispatcher, closed) = (Arc::clone(&dispatcher), closed.clone());
                     threads.serve(stream, |stream| {
                         let link = Arc::new(GatewayLink::new(stream));
@@ -58,7 +81,12 @@ pub async fn serve(
                     });
                 }
                 Err(error) => {
-                    failures.say(&error);
+                    metrics.accept_failures.inc();
+                    if failures.due().is_some() {
+                        tracing::error!(
+                            "cannot accept connections, the gateway gets 503s meanwhile: {error}"
+                        );
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -82,21 +110,30 @@ async fn accept(listener: &Listener) -> io::Result<UnixStream> {
     stream.into_std()
 }
 
-/// Says that connections cannot be accepted, once a second.
-#[derive(Default)]
-struct AcceptFailures {
-    said: Option<Instant>,
+/// Writes the answer to a question that has not come yet, since nobody waits
+/// for it here: a new connection has room for it. For a response phase it is
+/// not the right answer, but the end of the connection would be no other.
+fn refuse(mut stream: UnixStream, refusal: &[u8]) {
+    // Who is gone already needs no answer.
+    let _ = stream.write(refusal);
 }
 
-impl AcceptFailures {
-    fn say(&mut self, error: &io::Error) {
-        if self
-            .said
-            .is_none_or(|said| said.elapsed() > Duration::from_secs(1))
-        {
-            tracing::error!("cannot accept connections, the gateway gets 503s meanwhile: {error}");
-            self.said = Some(Instant::now());
+/// Trouble that is told at most once a second, and then how often there was.
+#[derive(Default)]
+struct Seldom {
+    said: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Seldom {
+    /// How often since it was told last, where it is time.
+    fn due(&mut self) -> Option<u64> {
+        self.unsaid += 1;
+        if self.said.is_some_and(|said| said.elapsed() < SAY_AGAIN) {
+            return None;
         }
+        self.said = Some(Instant::now());
+        Some(std::mem::take(&mut self.unsaid))
     }
 }
 
@@ -157,7 +194,7 @@ impl Connection {
     async fn refuse(&self, error: &ReadError, builders: &mut ReplyBuilders) {
         tracing::warn!("a connection is closed: {error}");
         if matches!(error, ReadError::Frame(_)) {
-            let reply = builders.bad_request();
+            let reply = self.dispatcher.refuse(builders);
             if let Err(error) = self.link.write(reply).await {
                 log_lost(&error);
             }

@@ -17,6 +17,19 @@ pub struct ServingThreads {
     threads: Vec<ServingThread>,
 }
 
+/// How many connections there are, for whoever wants to know.
+#[derive(Debug, Clone)]
+pub struct ConnectionCount(Arc<[Arc<AtomicUsize>]>);
+
+impl ConnectionCount {
+    /// Now.
+    #[must_use]
+    pub fn get(&self) -> usize {
+        let counts = self.0.iter();
+        counts.map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
 struct ServingThread {
     runtime: Handle,
     /// Connections it has now.
@@ -36,6 +49,17 @@ impl ServingThreads {
             .map(ServingThread::start)
             .collect::<io::Result<_>>()?;
         Ok(ServingThreads { threads })
+    }
+
+    /// Counts the connections they serve.
+    #[must_use]
+    pub fn connections(&self) -> ConnectionCount {
+        let threads = self.threads.iter();
+        ConnectionCount(
+            threads
+                .map(|thread| Arc::clone(&thread.connections))
+                .collect(),
+        )
     }
 
     /// Serves a connection on the thread that has the fewest.

@@ -60,6 +60,13 @@ pub fn group(name: &str) -> Result<Gid, String> {
 }
 
 impl Ownership {
+    /// Our user and group, as for any file we make.
+    pub const OURS: Ownership = Ownership {
+        user: None,
+        group: None,
+        workers_unknown: false,
+    };
+
     /// Settles what the operator's wish comes to.
     #[must_use]
     pub fn settle(owner: &Owner, group: Option<Gid>) -> Self {

@@ -4,13 +4,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use sandbox::{Allocation, Engine, EngineSettings};
+use sandbox::{Allocation, Engine, EngineSettings, Plugin};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin::Admin;
+use crate::admin::pages::Pages;
 use crate::background::Background;
 use crate::cli::ServeOptions;
 use crate::compiled_code::open_cache;
@@ -18,11 +20,13 @@ use crate::conf_cache::ConfCache;
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::dispatcher::Dispatcher;
 use crate::listener::Listener;
-use crate::plugin_catalog::PluginCatalog;
-use crate::serving_threads::ServingThreads;
+use crate::metrics::{Levels, Metrics, PluginLevels};
+use crate::plugin_catalog::{PluginCatalog, Stage};
+use crate::serving_threads::{ConnectionCount, ServingThreads};
 use crate::socket_owner::{Owner, Ownership};
+use crate::telemetry::{self, DroppedLines};
 use crate::tenant::Tenant;
-use crate::{server, telemetry};
+use crate::{file_descriptors, server};
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -36,7 +40,7 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         &ProcessEnvironment,
     )?;
     register_for_barriers();
-    let _log = telemetry::start(config.log_level);
+    let log = telemetry::start(config.log_level, config.log_format);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -44,8 +48,8 @@ pub fn run(options: &ServeOptions) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    raise_descriptor_limit();
-    runtime.block_on(async { serve(&options.modules, config, stop_signal()?).await })
+    let dropped = log.dropped();
+    runtime.block_on(async { serve(&options.modules, config, dropped, stop_signal()?).await })
 }
 
 /// Makes a map that is read without a lock, to be thrown away. With the first of
@@ -56,23 +60,17 @@ fn register_for_barriers() {
     drop(papaya::HashMap::<u32, u32>::new());
 }
 
-/// Each connection takes a file descriptor. The soft limit is 1024 for the sake
-/// of programs that use `select`, which this one does not.
-fn raise_descriptor_limit() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
-    if let Err(error) = raised {
-        tracing::warn!("the limit of file descriptors stays as it is: {error}");
-    }
-}
-
 /// Serves the modules of a folder until `stop` is done.
 pub(super) async fn serve(
     modules: &Path,
     config: Config,
+    dropped: DroppedLines,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let catalog = Arc::new(PluginCatalog::list(&Tenant::sole(), modules)?);
+    let descriptors = file_descriptors::raise_limit();
+    let metrics = Metrics::new()?;
+    let catalog = PluginCatalog::list(&Tenant::sole(), modules, &metrics)?;
+    let catalog = Arc::new(catalog);
     // Each of the two takes a millisecond or more.
     let (engine, ownership) = std::thread::scope(|scope| {
         let search = || Ownership::settle(&config.socket_owner, config.socket_group);
@@ -80,7 +78,6 @@ pub(super) async fn serve(
         (start_engine(&config), search.join())
     });
     let (engine, ownership) = (engine?, joined(ownership)?);
-    let listener = listen(&config, &ownership)?;
     let (threads, background) = (ServingThreads::start()?, Background::start()?);
     let preparing = background.handle().clone();
     let policies = config.failure_policies.clone();
@@ -88,12 +85,40 @@ pub(super) async fn serve(
     let dispatcher = Arc::new(Dispatcher::new(
         confs,
         config.plugins.others.limits.gateway_time,
+        Arc::clone(&metrics),
     ));
+    let limit = file_descriptors::connections(config.connections, descriptors);
+    let stopping = Arc::<AtomicBool>::default();
+    background.handle().spawn(dropped.clone().say());
+    let owners = Owners {
+        engine: Arc::clone(&engine),
+        dispatcher: Arc::clone(&dispatcher),
+        catalog: Arc::clone(&catalog),
+        connections: threads.connections(),
+        limit,
+        dropped,
+    };
+    let pages = Pages {
+        metrics: Arc::clone(&metrics),
+        levels: Box::new(move || owners.levels()),
+        catalog: Arc::clone(&catalog),
+        stopping: Arc::clone(&stopping),
+    };
+    let admin = config.admin.as_ref();
+    let admin = admin.map(|address| Admin::start(address, pages));
+    let _admin = admin.transpose()?;
+    // Behind everything that can fail: it takes the place of another runner's.
+    let listener = listen(&config, &ownership)?;
 
     catalog.check_names(&Tenant::sole(), &config.plugins);
     let loading = async move { catalog.load_all(&engine, &config.plugins).await };
     let loading = background.handle().spawn(loading);
-    let mut serving = std::pin::pin!(server::serve(listener, dispatcher, &threads, stop));
+    let stop = async {
+        stop.await;
+        stopping.store(true, Ordering::Relaxed);
+    };
+    let serving = server::serve(listener, limit, dispatcher, &metrics, &threads, stop);
+    let mut serving = std::pin::pin!(serving);
     tokio::select! {
         () = &mut serving => return Ok(()),
         loaded = loading => match loaded? {
@@ -103,6 +128,58 @@ pub(super) async fn serve(
     }
     serving.await;
     Ok(())
+}
+
+/// Those who keep figures that are asked for when somebody reads them.
+struct Owners {
+    engine: Arc<Engine>,
+    dispatcher: Arc<Dispatcher>,
+    catalog: Arc<PluginCatalog>,
+    connections: ConnectionCount,
+    limit: u32,
+    dropped: DroppedLines,
+}
+
+impl Owners {
+    fn levels(&self) -> Levels {
+        let (places, confs) = (self.engine.usage(), self.dispatcher.confs().usage());
+        let mut levels = Levels {
+            slots_total: places.slots.into(),
+            slots_taken: places.slots_taken.into(),
+            slots_kept: places.slots_kept.into(),
+            slot_waiters: places.slot_waiters.into(),
+            snapshot_bytes: places.snapshot_bytes as u64,
+            configurations: confs.count as u64,
+            configuration_bytes: confs.size as u64,
+            configurations_dropped: confs.dropped,
+            connections: self.connections.get() as u64,
+            connections_limit: self.limit.into(),
+            log_lines_dropped: self.dropped.count(),
+            ..Levels::default()
+        };
+        for (name, stage) in self.catalog.stages() {
+            match stage {
+                Stage::Loading => levels.plugins_loading += 1,
+                Stage::Failed(_) => levels.plugins_failed += 1,
+                Stage::Ready(plugin) => {
+                    levels.plugins_ready += 1;
+                    levels.plugins.push(plugin_levels(name, plugin));
+                }
+            }
+        }
+        levels
+    }
+}
+
+fn plugin_levels(name: &Arc<str>, plugin: &Plugin) -> PluginLevels {
+    let usage = plugin.usage();
+    PluginLevels {
+        name: Arc::clone(name),
+        memory_peak: usage.memory_peak as u64,
+        log_dropped: usage.log_lines_dropped,
+        calls: usage.calls.into(),
+        waiting_calls: usage.waiting_calls.into(),
+    }
 }
 
 fn joined<T>(outcome: std::thread::Result<T>) -> Result<T> {

@@ -8,11 +8,12 @@ use nix::unistd::Gid;
 use tracing::level_filters::LevelFilter;
 
 use super::ConfigError;
+use super::admin::AdminAddress;
 use super::cache::{self, CacheSettings};
 use super::env::Environment;
 use super::limits::{mib, millis};
 use super::plugins::{OfPlugins, Plugins};
-use super::raw::{RawCache, RawConfig, RawSocket};
+use super::raw::{LogFormat, RawCache, RawConfig, RawSocket};
 use super::source::Source;
 use crate::failure_policy::FailurePolicies;
 use crate::socket_owner::{self, Owner};
@@ -41,6 +42,8 @@ pub struct Config {
     pub socket_group: Option<Gid>,
     /// What is logged.
     pub log_level: LevelFilter,
+    /// And how it is written.
+    pub log_format: LogFormat,
     /// How plugins run.
     pub plugins: Plugins,
     /// What becomes of calls that they fail on.
@@ -59,6 +62,8 @@ pub struct Config {
     pub snapshot_memory: usize,
     /// Compiled components on disk.
     pub cache: CacheSettings,
+    /// Where operators find its figures, if anywhere.
+    pub admin: Option<AdminAddress>,
     /// What is allowed and may still surprise; for the log.
     pub warnings: Vec<String>,
 }
@@ -106,8 +111,10 @@ impl Source {
         let configurations_mib = limits.configurations_mib;
         Ok(Config {
             cache: self.cache(&raw.cache, &listen, env)?,
+            admin: self.admin(&raw.admin, &listen, env)?,
             listen,
             log_level,
+            log_format: raw.logging.format,
             plugins,
             failure_policies,
             instances: at_least_one("limits.instances", limits.instances)?,
@@ -324,6 +331,26 @@ mod tests {
                 "c.yaml:2: limits.gateway_ms: must be below 60000",
             ),
             (
+                "logging:\n  format: xml\n",
+                "c.yaml:2: logging.format: unknown variant `xml`, expected `text` or `json`",
+            ),
+            (
+                "limits:\n  connections: 0\n",
+                "c.yaml:2: limits.connections: must be at least 1",
+            ),
+            (
+                "admin:\n  listen: 0.0.0.0:9095\n",
+                "c.yaml:2: admin.listen: \"0.0.0.0:9095\" can be reached from other machines",
+            ),
+            (
+                "admin:\n  listen: unix:/tmp/runner.sock\n",
+                "c.yaml:2: admin.listen: is the gateway's socket already",
+            ),
+            (
+                "admin:\n  port: 1\n",
+                "c.yaml:2: admin: unknown field `port`, expected `listen`",
+            ),
+            (
                 "cache:\n  dir: ''\n",
                 "c.yaml:2: cache.dir: is empty; give a folder",
             ),
@@ -353,11 +380,12 @@ mod tests {
         assert!(written.get("on_error").is_some(), "on_error is not shown");
         for (section, keys) in [
             ("socket", &["file", "mode", "owner", "group"][..]),
-            ("logging", &["level"]),
+            ("logging", &["level", "format"]),
             ("limits", EACH_PLUGINS),
             ("limits", ALL_TOGETHER),
             ("ceilings", EACH_PLUGINS),
             ("cache", &["dir", "max_mib"]),
+            ("admin", &["listen"]),
         ] {
             for key in keys {
                 assert!(

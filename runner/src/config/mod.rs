@@ -2,6 +2,7 @@
 //! [`Config`] is what the program needs. It is decoded once, before any socket
 //! is opened.
 
+mod admin;
 mod cache;
 pub mod checked;
 pub mod env;
@@ -14,8 +15,10 @@ mod plugins;
 pub mod raw;
 mod source;
 
+pub use admin::AdminAddress;
 pub use cache::CacheSettings;
 pub use checked::{Config, load};
 pub use env::{Environment, ProcessEnvironment};
 pub use error::ConfigError;
 pub use plugins::Plugins;
+pub use raw::LogFormat;

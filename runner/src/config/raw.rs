@@ -27,6 +27,8 @@ pub struct RawConfig {
     pub plugins: BTreeMap<String, RawPlugin>,
     /// What is kept for the next start.
     pub cache: RawCache,
+    /// Where operators find its figures.
+    pub admin: RawAdmin,
 }
 
 impl Default for RawConfig {
@@ -39,6 +41,7 @@ impl Default for RawConfig {
             on_error: RawOnError::always(Action::Closed),
             plugins: BTreeMap::new(),
             cache: RawCache::default(),
+            admin: RawAdmin::default(),
         }
     }
 }
@@ -82,12 +85,26 @@ impl Default for RawSocket {
 pub struct RawLogging {
     /// `error`, `warn`, `info`, `debug`, `trace`, or `$env.NAME`.
     pub level: String,
+    /// How a line is written.
+    pub format: LogFormat,
+}
+
+/// `logging.format`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object per line, for programs.
+    Json,
 }
 
 impl Default for RawLogging {
     fn default() -> Self {
         RawLogging {
             level: "info".into(),
+            format: LogFormat::Text,
         }
     }
 }
@@ -167,4 +184,17 @@ impl Default for RawCache {
             max_mib: 512,
         }
     }
+}
+
+/// `admin`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping such as `listen: unix:PATH`"
+)]
+pub struct RawAdmin {
+    /// `unix:PATH`, a loopback address with a port, or `$env.NAME`; null is
+    /// nowhere.
+    pub listen: Option<String>,
 }

@@ -18,7 +18,7 @@ use self::picture::Picture;
 use super::serve;
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::gateway_link::GatewayLink;
-use crate::telemetry;
+use crate::telemetry::{self, DroppedLines};
 
 /// The filters, built from `examples-wasm/`; a test rebuilds and compares them.
 const FILTERS: [(&str, &[u8]); 2] = [
@@ -77,16 +77,16 @@ pub fn run() -> Result<()> {
     config.log_level = LevelFilter::WARN;
     // It leaves nothing behind.
     config.cache.max_bytes = 0;
-    let _log = telemetry::start(config.log_level);
+    let log = telemetry::start(config.log_level, config.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(play(&modules, &socket, config))
+    runtime.block_on(play(&modules, &socket, config, log.dropped()))
 }
 
-async fn play(modules: &Path, socket: &Path, config: Config) -> Result<()> {
+async fn play(modules: &Path, socket: &Path, config: Config, dropped: DroppedLines) -> Result<()> {
     // The demo ends when everything was played, or when the runner fails.
-    let serving = serve::serve(modules, config, std::future::pending());
+    let serving = serve::serve(modules, config, dropped, std::future::pending());
     tokio::select! {
         served = serving => served,
         played = tokio::time::timeout(PATIENCE, play_all(socket)) => {

@@ -1,0 +1,149 @@
+//! What an operator's programs can ask: the figures, whether the runner lives,
+//! and whether it can do all it was told to.
+//!
+//! Must not know how the question came.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+
+use crate::metrics::{Levels, Metrics};
+use crate::plugin_catalog::{PluginCatalog, Stage};
+
+/// Every page, and what finds its content.
+pub struct Pages {
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Asks everybody who keeps figures of their own.
+    pub levels: Box<dyn Fn() -> Levels + Send + Sync>,
+    /// Which plugins there should be.
+    pub catalog: Arc<PluginCatalog>,
+    /// Set once the runner was told to end.
+    pub stopping: Arc<AtomicBool>,
+}
+
+const CONTENTS: &str = "\
+/metrics  figures for Prometheus
+/healthz  200 while the process answers
+/readyz   200 when every plugin can be called, or 503 with what is missing and why
+";
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// The version of the format that the text is in.
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+impl Pages {
+    /// The answer to a request.
+    #[must_use]
+    pub fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        let page = match path {
+            "/metrics" => Pages::metrics,
+            "/healthz" => Pages::health,
+            "/readyz" => Pages::readiness,
+            _ => return page_of(StatusCode::NOT_FOUND, PLAIN, CONTENTS.into()),
+        };
+        if method != Method::GET {
+            let text = format!("{path} answers GET only\n");
+            let mut answer = page_of(StatusCode::METHOD_NOT_ALLOWED, PLAIN, text);
+            let allowed = HeaderValue::from_static("GET");
+            answer.headers_mut().insert(ALLOW, allowed);
+            return answer;
+        }
+        page(self)
+    }
+
+    fn metrics(&self) -> Response<Full<Bytes>> {
+        match self.metrics.text(&(self.levels)()) {
+            Ok(text) => page_of(StatusCode::OK, EXPOSITION, text),
+            Err(error) => {
+                let text = format!("{error}\n");
+                page_of(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, text)
+            }
+        }
+    }
+
+    fn health(&self) -> Response<Full<Bytes>> {
+        page_of(StatusCode::OK, PLAIN, "ok\n".into())
+    }
+
+    fn readiness(&self) -> Response<Full<Bytes>> {
+        match self.not_ready() {
+            missing if missing.is_empty() => page_of(StatusCode::OK, PLAIN, "ready\n".into()),
+            missing => page_of(StatusCode::SERVICE_UNAVAILABLE, PLAIN, missing),
+        }
+    }
+
+    /// A line for each thing.
+    fn not_ready(&self) -> String {
+        let stopping = self.stopping.load(Ordering::Relaxed);
+        let stopping = stopping.then(|| "the runner is stopping\n".to_owned());
+        let plugins = self.catalog.stages().filter_map(|(name, stage)| {
+            let name = one_line(name);
+            match stage {
+                Stage::Ready(_) => None,
+                Stage::Loading => Some(format!("plugin {name}: still loading\n")),
+                Stage::Failed(reason) => Some(format!("plugin {name}: {}\n", one_line(reason))),
+            }
+        });
+        stopping.into_iter().chain(plugins).collect()
+    }
+}
+
+fn page_of(status: StatusCode, kind: &'static str, text: String) -> Response<Full<Bytes>> {
+    let mut page = Response::new(Full::new(Bytes::from(text)));
+    *page.status_mut() = status;
+    let kind = HeaderValue::from_static(kind);
+    page.headers_mut().insert(CONTENT_TYPE, kind);
+    page
+}
+
+/// A name or a reason may have line breaks.
+fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.split(char::is_control).collect();
+    lines.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::Tenant;
+
+    #[test]
+    fn what_is_not_ready_should_be_named() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        for name in ["b.wasm", "a\nready.wasm"] {
+            std::fs::write(folder.path().join(name), "").expect("file");
+        }
+        let metrics = Metrics::new().expect("metrics");
+        let tenant = Tenant::sole();
+        // Nobody loads them.
+        let catalog = PluginCatalog::list(&tenant, folder.path(), &metrics).expect("modules");
+        let catalogs = [
+            (PluginCatalog::empty(&metrics), ""),
+            (
+                catalog,
+                "plugin a ready: still loading\nplugin b: still loading\n",
+            ),
+        ];
+        for (catalog, missing) in catalogs {
+            let pages = Pages {
+                metrics: Arc::clone(&metrics),
+                levels: Box::new(Levels::default),
+                catalog: Arc::new(catalog),
+                stopping: Arc::default(),
+            };
+            let text = pages.not_ready();
+            assert_eq!(text, missing);
+            pages.stopping.store(true, Ordering::Relaxed);
+            let text = pages.not_ready();
+            assert_eq!(text, format!("the runner is stopping\n{missing}"));
+            let status = pages.answer(&Method::GET, "/readyz").status();
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        }
+    }
+}

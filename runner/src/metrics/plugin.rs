@@ -1,0 +1,75 @@
+//! The counters of one plugin, all of them found beforehand, so that a call
+//! looks nothing up.
+//!
+//! Must not know why a filter fails, only what that is called.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+
+use crate::failure::Cause;
+
+/// Where in its life a call met the filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Phase {
+    Request,
+    Response,
+}
+
+/// How a filter's part in a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The call went on.
+    Next,
+    /// The filter answered the request itself.
+    Stop,
+    /// It failed, whatever became of the call.
+    Failed(Cause),
+}
+
+/// The counters of one plugin.
+pub struct PluginMetrics {
+    request: OfPhase,
+    response: OfPhase,
+}
+
+struct OfPhase {
+    next: IntCounter,
+    stop: IntCounter,
+    /// In the order of [`Cause::ALL`], which is that of the enum.
+    failed: [IntCounter; Cause::ALL.len()],
+    took: Histogram,
+}
+
+impl PluginMetrics {
+    pub(super) fn new(name: &str, calls: &IntCounterVec, durations: &HistogramVec) -> Self {
+        let of_phase = |phase: &str| {
+            let counter = |outcome: &str| calls.with_label_values(&[name, phase, outcome]);
+            OfPhase {
+                next: counter("next"),
+                stop: counter("stop"),
+                failed: Cause::ALL.map(|cause| counter(cause.label())),
+                took: durations.with_label_values(&[name, phase]),
+            }
+        };
+        PluginMetrics {
+            request: of_phase("request"),
+            response: of_phase("response"),
+        }
+    }
+
+    /// The filter is done with one call.
+    pub fn ended(&self, phase: Phase, outcome: Outcome, took: Duration) {
+        let of_phase = match phase {
+            Phase::Request => &self.request,
+            Phase::Response => &self.response,
+        };
+        match outcome {
+            Outcome::Next => of_phase.next.inc(),
+            Outcome::Stop => of_phase.stop.inc(),
+            Outcome::Failed(cause) => of_phase.failed[cause as usize].inc(),
+        }
+        of_phase.took.observe(took.as_secs_f64());
+    }
+}
