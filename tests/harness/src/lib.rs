@@ -9,7 +9,9 @@
 //! Must not know how the runner works: it sees a socket and a process.
 
 pub mod guest;
+pub mod guests;
 pub mod http;
+pub mod metrics;
 pub mod modules;
 pub mod query;
 pub mod runner_process;
@@ -18,6 +20,7 @@ pub mod wire_client;
 
 pub use guest::Guest;
 pub use http::{ClientResponse, HttpOutcome, HttpRequest, UpstreamRequest, UpstreamResponse};
+pub use metrics::Metrics;
 pub use runner_process::{RunnerProcess, Signal, send_signal};
 pub use test_gateway::{Fault, Observed, RouteConf, TestGateway};
 pub use wire_client::WireClient;

@@ -1,0 +1,20 @@
+;; Stops the request with fifty thousand headers whose values are all the same
+;; one megabyte.
+(memory (export "memory") 48)
+(data (i32.const 512) "x-big")
+(func (export "apisix:filter/request-handler@0.1.0#on-request") (result i32)
+  (local $at i32)
+  (memory.fill (i32.const 65536) (i32.const 97) (i32.const 1048576))
+  (local.set $at (i32.const 1200000))
+  (loop $again
+    (i32.store (local.get $at) (i32.const 512))
+    (i32.store offset=4 (local.get $at) (i32.const 5))
+    (i32.store offset=8 (local.get $at) (i32.const 65536))
+    (i32.store offset=12 (local.get $at) (i32.const 1048576))
+    (local.set $at (i32.add (local.get $at) (i32.const 16)))
+    (br_if $again (i32.lt_u (local.get $at) (i32.const 2000000))))
+  (i32.store8 (i32.const 132) (i32.const 1))
+  (i32.store16 (i32.const 136) (i32.const 200))
+  (i32.store (i32.const 140) (i32.const 1200000))
+  (i32.store (i32.const 144) (i32.const 50000))
+  i32.const 128)

@@ -1,0 +1,16 @@
+;; Wants to say where the message ends, and whom it is for.
+(import "apisix:filter/request@0.1.0" "set-header"
+  (func $set-header (param i32 i32 i32 i32 i32)))
+(import "apisix:filter/request@0.1.0" "remove-header" (func $remove-header (param i32 i32 i32)))
+(data (i32.const 512) "Content-Length") (data (i32.const 528) "transfer-encoding")
+(data (i32.const 552) "HOST") (data (i32.const 560) "0")
+(func (export "apisix:filter/request-handler@0.1.0#on-request") (result i32)
+  (call $set-header (i32.const 512) (i32.const 14) (i32.const 560) (i32.const 1) (i32.const 64))
+  (call $expect-error (i32.const 2))
+  (call $set-header (i32.const 528) (i32.const 17) (i32.const 560) (i32.const 1) (i32.const 64))
+  (call $expect-error (i32.const 2))
+  (call $remove-header (i32.const 552) (i32.const 4) (i32.const 64))
+  (call $expect-error (i32.const 2))
+  (call $set-header (i32.const 552) (i32.const 4) (i32.const 560) (i32.const 0) (i32.const 64))
+  (call $expect-error (i32.const 2))
+  i32.const 0)

@@ -1,0 +1,13 @@
+;; Reports an error of a megabyte of line feeds and escapes; in either phase.
+(memory (export "memory") 32)
+(func $fail (result i32)
+  (memory.fill (i32.const 65536) (i32.const 10) (i32.const 524288))
+  (memory.fill (i32.const 589824) (i32.const 27) (i32.const 524288))
+  (i32.store8 (i32.const 128) (i32.const 1))
+  (i32.store (i32.const 132) (i32.const 65536))
+  (i32.store (i32.const 136) (i32.const 1048576))
+  i32.const 128)
+(func (export "apisix:filter/request-handler@0.1.0#on-request") (result i32)
+  call $fail)
+(func (export "apisix:filter/response-handler@0.1.0#on-response") (result i32)
+  call $fail)

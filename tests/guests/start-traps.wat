@@ -1,0 +1,3 @@
+;; Traps when an instance is started.
+(func $start unreachable)
+(start $start)

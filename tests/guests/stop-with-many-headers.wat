@@ -1,0 +1,16 @@
+;; Stops the request with a hundred thousand headers.
+(memory (export "memory") 32)
+(data (i32.const 512) "x-many")
+(func (export "apisix:filter/request-handler@0.1.0#on-request") (result i32)
+  (local $at i32)
+  (local.set $at (i32.const 65536))
+  (loop $again
+    (i32.store (local.get $at) (i32.const 512))
+    (i32.store offset=4 (local.get $at) (i32.const 6))
+    (local.set $at (i32.add (local.get $at) (i32.const 16)))
+    (br_if $again (i32.lt_u (local.get $at) (i32.const 1665536))))
+  (i32.store8 (i32.const 132) (i32.const 1))
+  (i32.store16 (i32.const 136) (i32.const 200))
+  (i32.store (i32.const 140) (i32.const 65536))
+  (i32.store (i32.const 144) (i32.const 100000))
+  i32.const 128)
