@@ -70,10 +70,16 @@ fn only_its_room_should_name_a_crate() {
         ("wasmtime", &["runner/sandbox"][..]),
         ("wasmtime-wasi", &["runner/sandbox"]),
         ("flatbuffers", &["runner/protocol"]),
-        ("tokio", &["runner", "runner/sandbox", "bench"]),
+        (
+            "tokio",
+            &["runner", "runner/sandbox", "bench", "tests/siege"],
+        ),
         ("serde_yaml", &["runner"]),
         ("sandbox", &["runner"]),
-        ("protocol", &["runner", "tests/harness", "bench"]),
+        (
+            "protocol",
+            &["runner", "tests/harness", "tests/siege", "bench"],
+        ),
     ];
     for manifest in files(&["Cargo.toml"]) {
         let folder = manifest.parent().expect("folder");

@@ -12,6 +12,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use components::stopping_with;
 pub use expected::Expected;
 pub use row::{Phase, Row, Source};
 pub use table::ROWS;
