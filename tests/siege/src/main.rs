@@ -38,7 +38,8 @@ enum What {
     Soak(soak::Options),
 }
 
-#[tokio::main(flavor = "current_thread")]
+// Two: a large answer to a hostile call must not delay the good ones.
+#[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     match run(&Cli::parse()).await {
         Ok(true) => ExitCode::SUCCESS,

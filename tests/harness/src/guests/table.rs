@@ -57,8 +57,14 @@ const PATIENT: &str = "{limits: {handler_ms: 1000, handler_wall_ms: 10000}}";
 /// The same, with less memory to fill.
 const SMALL: &str = "{limits: {memory_mib: 16, handler_ms: 1000, handler_wall_ms: 10000}}";
 
-/// Time enough to be told from none, and soon over.
-const SHORT: &str = "{limits: {configure_ms: 100, configure_wall_ms: 200, handler_wall_ms: 200}}";
+/// Computes until its time is over, on such a machine too.
+const COMPUTES: &str = "{limits: {handler_wall_ms: 10000}}";
+
+/// The same before its configuration is accepted.
+const CONFIGURES: &str = "{limits: {configure_ms: 100, configure_wall_ms: 10000}}";
+
+/// Sleeps, and is soon given up.
+const SLEEPS: &str = "{limits: {configure_ms: 100, configure_wall_ms: 200, handler_wall_ms: 200}}";
 
 /// Bodies of 64 KiB.
 const SMALL_BODY: &str = "{limits: {body_kib: 64}}";
@@ -68,23 +74,25 @@ const MIB: usize = 1 << 20;
 /// All of them.
 pub const ROWS: &[Row] = &[
     // === time ===
-    row("endless-loop", Request, "deadline_cpu", Closed),
-    row("endless-loop", Response, "deadline_cpu", Closed),
+    row("endless-loop", Request, "deadline_cpu", Closed).settings(COMPUTES),
+    row("endless-loop", Response, "deadline_cpu", Closed).settings(COMPUTES),
     row("endless-loop", Request, "deadline_cpu", Page(504))
         .called("endless-loop-504")
-        .settings("{on_error: {deadline: 504}}"),
+        .settings("{on_error: {deadline: 504}, limits: {handler_wall_ms: 10000}}"),
     row("endless-loop", Response, "deadline_cpu", Page(504))
         .called("endless-loop-504")
-        .settings("{on_error: {deadline: 504}}"),
-    row("configure-loops", Request, "deadline_cpu", Closed).settings(SHORT),
-    row("start-loops", Request, "load", Closed).settings(SHORT),
-    row("host-call-loop", Request, "deadline_cpu", Closed),
-    row("list-reads-loop", Request, "deadline_cpu", Closed),
-    row("body-reads-loop", Request, "deadline_cpu", Closed),
-    row("post-return-loops", Request, "deadline_cpu", Closed),
-    row("sleeps", Response, "deadline_wall", Closed).settings(SHORT),
-    row("configure-sleeps", Response, "deadline_wall", Closed).settings(SHORT),
-    row("naps", Response, "deadline_wall", Closed).settings(SHORT),
+        .settings("{on_error: {deadline: 504}, limits: {handler_wall_ms: 10000}}"),
+    row("configure-loops", Request, "deadline_cpu", Closed).settings(CONFIGURES),
+    row("start-loops", Request, "load", Closed).settings(CONFIGURES),
+    row("host-call-loop", Request, "deadline_cpu", Closed).settings(COMPUTES),
+    row("list-reads-loop", Request, "deadline_cpu", Closed).settings(COMPUTES),
+    row("large-fills", Request, "deadline_cpu", Closed).settings(COMPUTES),
+    row("body-reads-loop", Request, "deadline_cpu", Closed).settings(COMPUTES),
+    row("post-return-loops", Request, "deadline_cpu", Closed).settings(COMPUTES),
+    row("sleeps", Response, "deadline_wall", Closed).settings(SLEEPS),
+    row("configure-sleeps", Response, "deadline_wall", Closed).settings(SLEEPS),
+    row("waits-a-million-times", Response, "limit", Closed).settings(SLEEPS),
+    row("naps", Response, "deadline_wall", Closed).settings(SLEEPS),
     // === stack and memory ===
     row("recursion", Request, "trap", Closed),
     row("recursion", Response, "trap", Closed),
@@ -92,7 +100,7 @@ pub const ROWS: &[Row] = &[
     row("memory-in-one-step", Request, "memory", Closed),
     row("memory-in-small-steps", Request, "memory", Closed).settings(SMALL),
     row("memory-refused", Request, NEXT, Untouched).settings(SMALL),
-    row("memory-after-refusal", Request, "deadline_cpu", Closed),
+    row("memory-after-refusal", Request, "deadline_cpu", Closed).settings(COMPUTES),
     row("memory-at-start", Request, "load", Closed),
     row("memories-that-add-up", Response, NEXT, Untouched)
         .settings("{limits: {memory_mib: 4, handler_ms: 1000}}"),
@@ -101,7 +109,7 @@ pub const ROWS: &[Row] = &[
     row("table-in-one-step", Request, "memory", Closed),
     row("table-in-small-steps", Request, "memory", Closed),
     row("table-at-start", Request, "load", Closed),
-    row("realloc-without-end", Request, "deadline_cpu", Closed).settings(SHORT),
+    row("realloc-without-end", Request, "deadline_cpu", Closed).settings(CONFIGURES),
     row("realloc-until-refused", Request, "memory", Closed),
     row("too-many-memories", Response, "load", Closed),
     row("too-many-tables", Response, "load", Closed),
@@ -198,6 +206,28 @@ pub const ROWS: &[Row] = &[
     row("stop-with-body", Request, "guest_error", Closed)
         .configured("65537")
         .settings(SMALL_BODY),
+    // What a frame carries: as much as `body_kib` says does not fit with the
+    // message around it.
+    row("body-at-the-limit", Request, NEXT, Untouched)
+        .called("body-of-a-frame")
+        .settings(PATIENT)
+        .configured("16777216"),
+    row("body-at-the-limit", Request, NEXT, Untouched)
+        .called("body-of-a-frame")
+        .settings(PATIENT)
+        .configured("16777215"),
+    row("body-at-the-limit", Response, NEXT, Untouched)
+        .called("body-of-a-frame")
+        .settings(PATIENT)
+        .configured("16777215"),
+    row("body-at-the-limit", Request, NEXT, BodyOf(16_000_000))
+        .called("body-of-a-frame")
+        .settings(PATIENT)
+        .configured("16000000"),
+    row("stop-with-body", Request, "guest_error", Closed)
+        .called("stop-of-a-frame")
+        .settings(PATIENT)
+        .configured("16777215"),
     // === what it may ask and say ===
     row("other-phases-body", Request, NEXT, Untouched),
     row("other-phases-body", Response, NEXT, Untouched),
@@ -205,13 +235,15 @@ pub const ROWS: &[Row] = &[
     row("many-variables-at-once", Request, NEXT, Untouched),
     row("chain-flood", Request, NEXT, Untouched),
     row("log-flood", Request, NEXT, Untouched).settings(PATIENT),
-    row("log-without-end", Request, "deadline_cpu", Closed),
+    row("log-without-end", Request, "deadline_cpu", Closed).settings(COMPUTES),
     row("long-error", Request, "guest_error", Closed),
     row("long-error", Response, "guest_error", Closed),
     row("long-refusal", Request, "configuration", Closed),
     // === the rest of the machine ===
     row("imports-files", Response, NEXT, Untouched),
     row("imports-sockets", Response, NEXT, Untouched),
+    row("random-without-end", Response, "trap", Closed),
+    row("exits", Response, "trap", Closed),
     row("timers-without-end", Response, "limit", Closed),
     // === and no guest at all ===
     row("not-there", Request, "missing", Closed).made_of(Source::Nothing),
