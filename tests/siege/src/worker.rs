@@ -17,6 +17,10 @@ use crate::connection::{Connection, Lost};
 /// How often the gateway tries while the runner does not know the token.
 const TRIES: u32 = 3;
 
+/// Connections that a worker keeps for later calls: few, so that as many are
+/// kept after a minute as after an hour.
+const KEPT: usize = 4;
+
 /// More questions than any call of a runner's filters may ask.
 const QUESTIONS: u32 = 65;
 
@@ -136,8 +140,9 @@ impl Worker {
     }
 
     fn keep(&self, mut connection: Connection) {
-        if connection.is_quiet() {
-            self.state().idle.push(connection);
+        let mut state = self.state();
+        if state.idle.len() < KEPT && connection.is_quiet() {
+            state.idle.push(connection);
         }
     }
 
