@@ -273,8 +273,7 @@ fn a_reply_that_fits_no_frame_should_be_an_error_and_the_connection_serve_on() {
     let config = tempfile::NamedTempFile::new().expect("file");
     std::fs::write(
         config.path(),
-        "ceilings: {header_kib: 9000}\n\
-         limits: {handler_ms: 9000, handler_wall_ms: 20000, configure_ms: 9000, \
+        "limits: {handler_ms: 9000, handler_wall_ms: 20000, configure_ms: 9000, \
          configure_wall_ms: 20000, memory_mib: 256, header_kib: 9000}\n",
     )
     .expect("written");
