@@ -9,7 +9,9 @@ use crate::account::{Account, PluginUsage};
 use crate::call_state::{CallState, Identity};
 use crate::image::Image;
 use crate::instance::Instance;
-use crate::{CodeOrigin, Engine, LoadError, PluginSettings, disk_cache, imports, snapshot};
+use crate::{
+    CodeOrigin, Engine, LoadError, PluginSettings, disk_cache, imports, outermost, snapshot,
+};
 
 /// A plugin that can serve calls.
 pub struct Plugin {
@@ -111,8 +113,9 @@ fn refused(error: &wasmtime::Error) -> LoadError {
     }
 }
 
-/// Tells what kind of file it is by its first bytes.
-fn recognise(wasm: &[u8]) -> Result<(), LoadError> {
+/// Tells what kind of file it is by its first bytes, and whether it is all
+/// there: it may be in the middle of being copied.
+pub(crate) fn recognise(wasm: &[u8]) -> Result<(), LoadError> {
     if let Some(Precompiled::Module | Precompiled::Component) =
         wasmtime::Engine::detect_precompiled(wasm)
     {
@@ -121,7 +124,10 @@ fn recognise(wasm: &[u8]) -> Result<(), LoadError> {
     // WebAssembly core specification 5.5.16; the component model puts a layer
     // number into the upper half of the version.
     match wasm.get(..8) {
-        Some([0, b'a', b's', b'm', _, _, 1, 0]) => Ok(()),
+        Some([0, b'a', b's', b'm', _, _, 1, 0]) if outermost::are_whole(wasm) => Ok(()),
+        Some([0, b'a', b's', b'm', _, _, 1, 0]) => Err(LoadError::Invalid(
+            "the file ends in the middle of a section; copy it again".into(),
+        )),
         Some([0, b'a', b's', b'm', ..]) => Err(LoadError::CoreModule),
         _ => Err(LoadError::NotWasm {
             found: describe(wasm),
@@ -154,5 +160,14 @@ mod tests {
         let native = wasmtime.precompile_component(component).expect("compiled");
         assert!(matches!(recognise(&native), Err(LoadError::Precompiled)));
         assert!(recognise(component).is_ok());
+    }
+
+    /// Half of a file that is being copied, as it may be found in the folder.
+    #[test]
+    fn a_file_without_its_end_should_be_named_as_such() {
+        let whole = b"\0asm\x0d\0\x01\0\x04\x0b\0asm\x0d\0\x01\0\x00\x01\x00";
+        assert!(recognise(whole).is_ok());
+        let error = recognise(&whole[..whole.len() - 3]).expect_err("it lacks a section");
+        assert!(error.to_string().contains("ends in the middle"), "{error}");
     }
 }

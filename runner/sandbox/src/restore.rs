@@ -28,10 +28,13 @@ pub(crate) const RESTORE: &str = "restore-captured-state";
 /// The component with the function, or `None` where it cannot have one: more
 /// than one module with a state of its own, or too much of it to be worth it.
 pub(crate) fn with(wasm: &[u8]) -> Option<Vec<u8>> {
+    if !outermost::is_valid(wasm) {
+        return None;
+    }
     let outline = Outline::read(wasm).ok()?;
     let (number, instance) = outline.only_module_with_state(wasm)?;
     let module = module::with_restore(wasm.get(outline.modules[number].clone())?)?;
-    outline.rebuilt(wasm, number, instance, &module).ok()
+    outline.rebuilt(wasm, number, instance, &module)
 }
 
 /// What matters of a component: where its modules stand, and how many of
@@ -137,30 +140,24 @@ impl Outline {
     }
 
     /// The component with another module and, behind everything, the function.
-    fn rebuilt(
-        &self,
-        wasm: &[u8],
-        number: usize,
-        instance: u32,
-        module: &[u8],
-    ) -> wasmparser::Result<Vec<u8>> {
+    fn rebuilt(&self, wasm: &[u8], number: usize, instance: u32, module: &[u8]) -> Option<Vec<u8>> {
         let mut component = wasm_encoder::Component::new();
         let mut modules = 0;
         for payload in outermost::sections(wasm) {
-            let payload = payload?;
+            let payload = payload.ok()?;
             let Some((id, range)) = payload.as_section() else {
                 continue;
             };
             let is_module = matches!(payload, Payload::ModuleSection { .. });
             let data = match is_module && modules == number {
                 true => module,
-                false => &wasm[range],
+                false => wasm.get(range)?,
             };
             modules += usize::from(is_module);
             component.section(&RawSection { id, data });
         }
         self.export(&mut component, instance);
-        Ok(component.finish())
+        Some(component.finish())
     }
 
     fn export(&self, component: &mut wasm_encoder::Component, instance: u32) {

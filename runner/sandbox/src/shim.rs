@@ -16,7 +16,7 @@ use std::ops::Range;
 use wasm_encoder::{ComponentSectionId, InstanceSection, ModuleArg, RawSection};
 use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, Export,
-    ExternalKind, Instance, Parser, Payload, Validator, WasmFeatures,
+    ExternalKind, Instance, Parser, Payload,
 };
 use wasmtime::component::Component;
 
@@ -31,13 +31,13 @@ const TABLE: &str = "$imports";
 /// Increase [`VERSION`] with every change of what comes out.
 pub(crate) fn without(wasm: &[u8]) -> Option<Vec<u8>> {
     // What is not valid is for the compiler to refuse, in its words.
-    Validator::new_with_features(WasmFeatures::all())
-        .validate_all(wasm)
-        .ok()?;
+    if !outermost::is_valid(wasm) {
+        return None;
+    }
     let component = Outline::read(wasm).ok()?;
     let detour = component.detour()?;
     let main = calls::inside(component.module(detour.main)?, &detour)?;
-    component.rebuilt(&detour, &main).ok()
+    component.rebuilt(&detour, &main)
 }
 
 /// Which way [`compile`] goes about it, for caches of what it makes.
@@ -317,35 +317,36 @@ impl<'a> Outline<'a> {
 
     /// The component with another main module and less of a shim; everything
     /// else as it was, and at the same place in its index.
-    fn rebuilt(&self, detour: &Detour, main: &[u8]) -> wasmparser::Result<Vec<u8>> {
+    fn rebuilt(&self, detour: &Detour, main: &[u8]) -> Option<Vec<u8>> {
         let shim = calls::table_only(detour.slots);
         let mut component = wasm_encoder::Component::new();
         let mut modules = 0;
         for payload in outermost::sections(self.wasm) {
-            let payload = payload?;
+            let payload = payload.ok()?;
             let section = match &payload {
                 Payload::ModuleSection { .. } => {
                     let data = match modules {
                         number if number == detour.main => main,
                         number if number == detour.shim => &shim,
-                        number => self.module(number).unwrap_or_default(),
+                        number => self.module(number)?,
                     };
                     modules += 1;
                     Some((ComponentSectionId::CoreModule as u8, data))
                 }
                 Payload::InstanceSection(instances) => {
-                    component.section(&with_table(instances.clone(), detour)?);
+                    component.section(&with_table(instances.clone(), detour).ok()?);
                     None
                 }
-                _ => payload
-                    .as_section()
-                    .map(|(id, range)| (id, &self.wasm[range])),
+                _ => match payload.as_section() {
+                    Some((id, range)) => Some((id, self.wasm.get(range)?)),
+                    None => None,
+                },
             };
             if let Some((id, data)) = section {
                 component.section(&RawSection { id, data });
             }
         }
-        Ok(component.finish())
+        Some(component.finish())
     }
 }
 
@@ -392,14 +393,10 @@ fn kind(kind: ExternalKind) -> wasm_encoder::ExportKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outermost::is_valid;
 
     /// Made by wit-component, with five functions behind its shim.
     const REWRITE: &[u8] = include_bytes!("../../../examples-wasm/prebuilt/rewrite.wasm");
-
-    fn is_valid(wasm: &[u8]) -> bool {
-        let mut validator = Validator::new_with_features(WasmFeatures::all());
-        validator.validate_all(wasm).is_ok()
-    }
 
     #[test]
     fn a_component_should_lose_its_detour_once() {
