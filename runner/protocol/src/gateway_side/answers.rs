@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use flatbuffers::{ForwardsUOffset, Vector};
 
-use crate::gateway_side::payload::{Root, verified_root};
+use crate::gateway_side::payload::{Root, roots, verified_root};
 use crate::wire::a6;
 use crate::{DecodeError, Entry, Frame, RpcType};
 
@@ -241,18 +241,7 @@ fn named_values(entries: Option<TextEntries<'_>>) -> Result<Vec<NamedValue>, Rep
         .collect()
 }
 
-type TextEntries<'a> = Vector<'a, ForwardsUOffset<a6::TextEntry<'a>>>;
-
-macro_rules! roots {
-    ($($root:ident: $view:ident :: $table:ident = $name:literal;)*) => {$(
-        struct $root;
-
-        impl Root for $root {
-            type View<'a> = a6::$view::$table<'a>;
-            const NAME: &'static str = $name;
-        }
-    )*};
-}
+pub(super) type TextEntries<'a> = Vector<'a, ForwardsUOffset<a6::TextEntry<'a>>>;
 
 roots! {
     ErrRoot: err::Resp = "Err.Resp";

@@ -10,6 +10,7 @@ mod answers;
 mod calls;
 mod captured;
 mod payload;
+mod read_back;
 mod repeated;
 
 pub use answers::{
@@ -17,4 +18,5 @@ pub use answers::{
 };
 pub use calls::{HttpReqCall, HttpRespCall, PrepareConf, encode_answer};
 pub use captured::{PatchError, set_conf_token};
+pub use read_back::{Sent, decode_sent};
 pub use repeated::{RepeatError, RepeatedCall, RepeatedReply};

@@ -38,3 +38,16 @@ fn limits(len: usize) -> VerifierOptions {
         ignore_missing_null_terminator: true,
     }
 }
+
+/// Declares the tables that one file reads.
+macro_rules! roots {
+    ($($root:ident: $view:ident :: $table:ident = $name:literal;)*) => {$(
+        struct $root;
+
+        impl Root for $root {
+            type View<'a> = a6::$view::$table<'a>;
+            const NAME: &'static str = $name;
+        }
+    )*};
+}
+pub(super) use roots;
