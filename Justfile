@@ -45,6 +45,11 @@ soak MINUTES *OPTIONS: examples
 test: setup examples check-gen
     cargo test --locked --workspace
 
+# cargo-fuzz where there is a nightly compiler, the stable engine for the rest.
+# Attack whatever reads bytes from outside, each target for so many seconds.
+fuzz SECONDS="60":
+    fuzz/run {{SECONDS}}
+
 # Install what the tests need beyond cargo, into target/tools/.
 setup:
     tests/setup

@@ -75,11 +75,12 @@ fn only_its_room_should_name_a_crate() {
             &["runner", "runner/sandbox", "bench", "tests/siege"],
         ),
         ("serde_yaml", &["runner"]),
-        ("sandbox", &["runner"]),
+        ("sandbox", &["runner", "fuzz"]),
         (
             "protocol",
-            &["runner", "tests/harness", "tests/siege", "bench"],
+            &["runner", "tests/harness", "tests/siege", "bench", "fuzz"],
         ),
+        ("runner", &["fuzz"]),
     ];
     for manifest in files(&["Cargo.toml"]) {
         let folder = manifest.parent().expect("folder");
@@ -96,7 +97,14 @@ fn only_its_room_should_name_a_crate() {
 fn every_dependency_should_earn_its_line() {
     let map = read("ARCHITECTURE.md");
     let table = map.split("## Dependencies").nth(1).expect("the table");
-    let own = ["sandbox", "protocol", "guest-sdk", "harness"];
+    let own = [
+        "sandbox",
+        "protocol",
+        "guest-sdk",
+        "harness",
+        "runner",
+        "fuzz",
+    ];
     for manifest in files(&["Cargo.toml"]) {
         for name in dependencies(&manifest) {
             let known = own.contains(&name.as_str())

@@ -4,7 +4,8 @@
 //! later read is checked again, so that there is nothing unsafe here and
 //! nothing that panics.
 //!
-//! Must not know which messages exist.
+//! Must not know which messages exist. `fuzz/` holds it against the generated
+//! reader.
 //!
 //! A table begins with the distance back to its field list; that begins with
 //! its own length in bytes and the table's, each two bytes, and then has for
@@ -244,6 +245,3 @@ fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Result<&[u8; N], Fault> {
         .and_then(<[u8]>::first_chunk)
         .ok_or(Fault::Outside)
 }
-
-#[cfg(test)]
-mod tests;

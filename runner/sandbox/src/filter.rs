@@ -21,7 +21,7 @@ use crate::{
 /// One plugin with one configuration.
 #[derive(Clone)]
 pub struct Filter {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What the calls of a filter share, and the caretaker with them.

@@ -28,6 +28,8 @@ mod disk_cache;
 mod engine;
 mod error;
 mod filter;
+#[doc(hidden)]
+pub mod fuzz;
 mod gateway;
 mod guest_clock;
 mod host;

@@ -148,6 +148,18 @@ impl ResourceLimiter for MemoryMeter {
         self.table_elements = total;
         Ok(true)
     }
+
+    // The system or the slot of the pool had less than the limit.
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = true;
+        Ok(())
+    }
+
+    fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = true;
+        Ok(())
+    }
 }
 
 /// For tests that are about other things.

@@ -87,6 +87,15 @@ pub fn load(
     source.check(listen, env)
 }
 
+/// Settles a configuration that is text already, under a name for its errors.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn settle(name: &str, text: String, env: &dyn Environment) -> Result<Config, ConfigError> {
+    let name = name.to_owned();
+    Source { name, text }.check(None, env)
+}
+
 impl Source {
     pub(super) fn check(
         &self,

@@ -17,7 +17,7 @@ mod source;
 
 pub use admin::AdminAddress;
 pub use cache::CacheSettings;
-pub use checked::{Config, load};
+pub use checked::{Config, load, settle};
 pub use env::{Environment, ProcessEnvironment};
 pub use error::ConfigError;
 pub use plugins::Plugins;

@@ -1,0 +1,6 @@
+//! `answer` for cargo-fuzz. What is attacked stands in `fuzz/src/targets/answer.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _ = fuzz::targets::answer::attack(data);
+});
