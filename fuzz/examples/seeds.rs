@@ -353,6 +353,25 @@ fn components() -> std::io::Result<()> {
             OK,
             "i32.const 0 i32.const 1 call_indirect (type $t)",
         ),
+        // What a call leaves behind makes the next one trap.
+        (
+            "counts",
+            "(global $calls (mut i32) (i32.const 3)) (global $other (mut i64) (i64.const 5))",
+            "i32.const 4 global.set $calls i64.const 6 global.set $other i32.const 0",
+            "global.get $calls i32.const 4 i32.ne if unreachable end
+             global.get $other i64.const 6 i64.ne if unreachable end
+             i32.const 9 global.set $calls i64.const 9 global.set $other i32.const 0",
+        ),
+        (
+            "remembers",
+            r#"(data (i32.const 2048) "abc") (data (i32.const 60000) "z")"#,
+            "i32.const 2049 i32.const 42 i32.store8 i32.const 0",
+            "i32.const 2048 i32.load16_u i32.const 10849 i32.ne if unreachable end
+             i32.const 60000 i32.load8_u i32.const 122 i32.ne if unreachable end
+             i32.const 30000 i32.load8_u if unreachable end
+             i32.const 30000 i32.const 1 i32.store8 i32.const 60000 i32.const 1 i32.store8
+             i32.const 2048 i32.const 1 i32.store8 i32.const 0",
+        ),
         ("traps", "", OK, "unreachable"),
         ("grows", "", "i32.const 1 memory.grow drop i32.const 0", OK),
         ("passive", r#"(data "passive")"#, OK, OK),
