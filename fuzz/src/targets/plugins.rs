@@ -36,7 +36,10 @@ pub fn is_captured(wasm: &[u8]) -> bool {
     let Ok(plugin) = workbench.load(wasm.to_vec(), settings()) else {
         return false;
     };
-    workbench.capture(&Filter::new(plugin, Arc::from(*CONFIGURATION)), BUDGET)
+    workbench.capture(
+        &Filter::new(plugin, Arc::from(*CONFIGURATION), Arc::from("fuzz")),
+        BUDGET,
+    )
 }
 
 const CONFIGURATION: &[u8; 2] = b"{}";
@@ -53,7 +56,7 @@ fn load_and_call(workbench: &Workbench, data: &[u8]) -> Depth {
             return Depth::Refused;
         }
     };
-    let filter = Filter::new(plugin, Arc::from(*CONFIGURATION));
+    let filter = Filter::new(plugin, Arc::from(*CONFIGURATION), Arc::from("fuzz"));
     let fresh = call(workbench, &filter);
     if workbench.capture(&filter, BUDGET) {
         let captured = call(workbench, &filter);
