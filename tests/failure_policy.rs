@@ -96,12 +96,14 @@ impl Stage {
     fn where_everything_fails(on_error: &str) -> Self {
         let mut stage = Stage::new(
             on_error,
-            "prepare_ms: 1000",
-            "preparing: {limits: {configure_ms: 30000, configure_wall_ms: 55000}}, \
+            // Long on the wall, where the machine has other work.
+            "prepare_ms: 2000, handler_wall_ms: 40000, configure_wall_ms: 40000",
+            "preparing: {limits: {configure_ms: 30000}}, \
              sleeping: {limits: {handler_wall_ms: 100}}, \
              flooding: {limits: {host_call_mib: 1}}, \
-             busy: {limits: {handler_wall_ms: 50000, concurrent_calls: 1, waiting_calls: 0}}",
+             busy: {limits: {concurrent_calls: 1, waiting_calls: 0}}",
         );
+        stage.says(&["plugins can be used"]);
         let mut occupant = WireClient::connect(stage.runner.socket()).expect("connection");
         let conf_token = occupant.prepare(&[("busy", "")]).expect("token");
         let call = WireClient::simplest_call(conf_token);

