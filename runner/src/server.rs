@@ -31,8 +31,9 @@ const GRACE: Duration = Duration::from_millis(450);
 const DRAIN: Duration = Duration::from_millis(600);
 
 /// A call that has not exchanged a frame with the gateway for so long is cut
-/// short, before the gateway gives up on it after 60 s (`init.lua`).
-const SILENCE: Duration = Duration::from_secs(55);
+/// short, before the gateway gives up on it after 60 s (`init.lua`). A filter's
+/// own wait has ended by then (`ceilings.gateway_ms`).
+const SILENCE: Duration = Duration::from_secs(58);
 
 /// Pause after a failed accept, most likely for want of file descriptors: time
 /// for some to be closed.

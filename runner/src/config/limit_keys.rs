@@ -95,7 +95,7 @@ limit_keys! {
         handler_wall_ms = 1_000, from 1 to 50_000;
         configure_ms = 1_000, from 1 to 30_000;
         configure_wall_ms = 2_000, from 1 to 55_000;
-        gateway_ms = 55_000, from 1 to 59_000;
+        gateway_ms = 55_000, from 1 to 57_000;
         questions = 64, from 0 to 10_000;
         memory_mib = 64, from 1 to 1_024;
         table_elements = 100_000, from 1 to 640_000;
