@@ -34,7 +34,7 @@ impl Presence {
 
     /// Whether a runner was there all the time since then.
     fn was_there_since(&self, before: u64) -> bool {
-        before % 2 == 0 && self.now() == before
+        before.is_multiple_of(2) && self.now() == before
     }
 }
 

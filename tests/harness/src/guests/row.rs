@@ -75,7 +75,7 @@ pub(super) const RESPONSE_HEADERS: [(&str, &str); 2] =
 
 /// Larger than what a filter would want of a body, and small enough to be sent
 /// often.
-const BODY: [u8; 1 << 20] = [b'b'; 1 << 20];
+static BODY: [u8; 1 << 20] = [b'b'; 1 << 20];
 
 impl Row {
     /// Writes the module into a folder, if there is one.

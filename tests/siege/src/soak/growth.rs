@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn growth_should_be_told_from_noise() {
-        let noise = |at: u64| if at % 7 == 0 { 5_000 } else { 0 };
+        let noise = |at: u64| if at.is_multiple_of(7) { 5_000 } else { 0 };
         let (mut level, mut growing) = (Growth::default(), Growth::default());
         for at in 0..400 {
             level.sample(100_000 + noise(at), 20);

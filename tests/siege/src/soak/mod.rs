@@ -246,7 +246,7 @@ impl Soak {
             complain("good filter", tally)?;
         }
         complain("hostile guest", hostile)?;
-        let sum = |of: fn(&Tally) -> u64| good.iter().map(|tally| of(tally)).sum::<u64>();
+        let sum = |of: fn(&Tally) -> u64| good.iter().map(of).sum::<u64>();
         let (good_calls, good_wrong) = (sum(|tally| tally.calls), sum(|tally| tally.wrong));
         let excused = sum(|tally| tally.excused);
         let wrong = good_wrong + hostile.wrong;
