@@ -33,12 +33,14 @@ callgrind *OPTIONS: examples
 # A minute; --help of target/release/siege names what else it takes.
 # Put every hostile guest before the release build, under load.
 attack *OPTIONS: examples
-    cargo build --locked --release -p runner -p siege
+    cargo build --locked --release -p runner
+    cargo build --locked --release -p siege
     target/release/siege attack {{OPTIONS}}
 
 # Soak the release build: guests, restarts, hang-ups, for so many minutes.
 soak MINUTES *OPTIONS: examples
-    cargo build --locked --release -p runner -p siege
+    cargo build --locked --release -p runner
+    cargo build --locked --release -p siege
     target/release/siege soak {{MINUTES}} {{OPTIONS}}
 
 # Install what the tests need, then run all of them.

@@ -18,7 +18,7 @@ use protocol::{DecodeError, EncodeError, Entry, FrameBuilder, RpcType};
 use sandbox::GatewayError;
 
 use crate::failure_policy::Action;
-use crate::filter_chain::{ChainError, shown};
+use crate::filter_chain::ChainError;
 
 /// Why a call gets no result.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +93,10 @@ pub fn reply<'b>(
 ) -> &'b [u8] {
     log(error, id);
     let chosen = match error {
-        CallError::Chain(error) => error.status,
+        CallError::Chain(ChainError {
+            action: Action::Status(status),
+            ..
+        }) => Some(*status),
         _ => None,
     };
     let id = id.unwrap_or_default();
@@ -113,15 +116,8 @@ fn log(error: &CallError, id: Option<u32>) {
         // Ordinary after a restart of the runner.
         CallError::UnknownToken(_) => tracing::info!(request = id, "{error}"),
         CallError::Panic(_) => tracing::error!(request = id, "{error}"),
-        CallError::Chain(error) => tracing::warn!(
-            plugin = %shown(&error.plugin),
-            route = %error.route,
-            request = id,
-            cause = %error.failure.cause().label(),
-            action = %error.status.map_or(Action::Closed, Action::Status),
-            "call failed: {}",
-            error.failure
-        ),
+        // The chain has told, since there it may also go on.
+        CallError::Chain(_) => {}
         _ => tracing::warn!(request = id, "call failed: {error}"),
     }
 }

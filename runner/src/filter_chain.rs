@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use sandbox::{Filter, RequestCall, ResponseCall, StopResponse, Verdict};
 use tokio::sync::SetOnce;
 use tokio::time::Instant;
@@ -47,8 +46,8 @@ pub struct ChainError {
     pub route: Arc<str>,
     /// Why.
     pub failure: Failure,
-    /// What the call is answered with, where the operator chose a status.
-    pub status: Option<StatusCode>,
+    /// What is done about it; never [`Action::Open`], which is no error.
+    pub action: Action,
 }
 
 /// A filter that is ready or will be, or the reason why it never will.
@@ -186,27 +185,44 @@ impl FilterChain {
         let failure = failure.into();
         let cause = failure.cause();
         lap.ended(link, Outcome::Failed(cause));
-        let status = match (link.policy.action(cause), before) {
+        let action = match (link.policy.action(cause), before) {
             (Action::Open, Some(call)) => {
-                tracing::warn!(
-                    plugin = %shown(&link.plugin),
-                    route = %self.route,
-                    request = id,
-                    cause = %cause.label(),
-                    action = %Action::Open,
-                    "call goes on without a filter: {failure}"
-                );
+                self.tell(link, id, &failure, Action::Open);
                 return Ok(call);
             }
-            (Action::Status(status), _) => Some(status),
-            (Action::Closed | Action::Open, _) => None,
+            (Action::Status(status), _) => Action::Status(status),
+            (Action::Closed | Action::Open, _) => Action::Closed,
         };
+        self.tell(link, id, &failure, action);
         Err(ChainError {
             plugin: Arc::clone(&link.plugin),
             route: Arc::clone(&self.route),
             failure,
-            status,
+            action,
         })
+    }
+
+    /// The line in the log, unless there are too many of the plugin.
+    fn tell(&self, link: &Link, id: u32, failure: &Failure, action: Action) {
+        let Some(left_out) = link.metrics.lines.take() else {
+            return;
+        };
+        let plugin = shown(&link.plugin);
+        if left_out > 0 {
+            tracing::warn!(%plugin, "{left_out} more calls failed that have no line here");
+        }
+        let what = match action {
+            Action::Open => "call goes on without a filter",
+            Action::Closed | Action::Status(_) => "call failed",
+        };
+        tracing::warn!(
+            %plugin,
+            route = %self.route,
+            request = id,
+            cause = %failure.cause().label(),
+            %action,
+            "{what}: {failure}"
+        );
     }
 }
 

@@ -9,6 +9,7 @@
 //! Must not know who serves the text, or how a call is served.
 
 pub mod levels;
+pub mod line_budget;
 pub mod plugin;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use prometheus::{
 };
 
 pub use self::levels::{Levels, PluginLevels};
+pub use self::line_budget::LineBudget;
 pub use self::plugin::{Outcome, Phase, PluginMetrics};
 
 /// What every name of ours begins with.

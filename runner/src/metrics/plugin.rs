@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
+use super::LineBudget;
 use crate::failure::Cause;
 
 /// Where in its life a call met the filter.
@@ -30,6 +31,8 @@ pub enum Outcome {
 
 /// The counters of one plugin.
 pub struct PluginMetrics {
+    /// How many of its failures are told one by one.
+    pub lines: LineBudget,
     request: OfPhase,
     response: OfPhase,
 }
@@ -54,6 +57,7 @@ impl PluginMetrics {
             }
         };
         PluginMetrics {
+            lines: LineBudget::new(),
             request: of_phase("request"),
             response: of_phase("response"),
         }
