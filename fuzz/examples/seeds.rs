@@ -372,6 +372,20 @@ fn components() -> std::io::Result<()> {
              i32.const 30000 i32.const 1 i32.store8 i32.const 60000 i32.const 1 i32.store8
              i32.const 2048 i32.const 1 i32.store8 i32.const 0",
         ),
+        (
+            "table-and-host",
+            r#"(import "apisix:filter/request@0.1.0" "set-header"
+                 (func $set (param i32 i32 i32 i32 i32)))
+               (import "apisix:filter/request@0.1.0" "method" (func $method (param i32)))
+               (table 4 funcref) (type $t (func (param i32) (result i32)))
+               (func $f (param i32) (result i32) local.get 0)
+               (func $g (param i32) (result i32) local.get 0 i32.const 1 i32.add)
+               (elem (i32.const 0) $f $g) (data (i32.const 2048) "x-a12")"#,
+            OK,
+            "i32.const 3000 call $method
+             i32.const 2048 i32.const 3 i32.const 2050 i32.const 1 call_indirect (type $t)
+             i32.const 1 i32.const 3000 call $set i32.const 0",
+        ),
         ("traps", "", OK, "unreachable"),
         ("grows", "", "i32.const 1 memory.grow drop i32.const 0", OK),
         ("passive", r#"(data "passive")"#, OK, OK),

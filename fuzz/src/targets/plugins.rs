@@ -1,15 +1,16 @@
 //! The whole way of a component into the runner: it is loaded or refused with a
-//! reason, and what a call comes to is the same in a fresh instance, in one
-//! that starts from a captured configuration, and in one that was put back.
+//! reason, and what a call comes to is the same in a fresh instance, with the
+//! shim and without, in one that starts from a captured configuration, and in
+//! one that was put back.
 //!
 //! Must not know how that is done. Slow: each input that is valid is compiled
-//! three times.
+//! up to four times.
 
 use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sandbox::fuzz::{Workbench, recognise};
+use sandbox::fuzz::{Workbench, recognise, without_shim};
 use sandbox::{
     Engine, EngineSettings, Filter, LoadError, PluginSettings, RequestCall, RequestEdits,
     RequestSource, SandboxError, SnapshotPolicy, Verdict, VisitArg, VisitHeader,
@@ -58,6 +59,12 @@ fn load_and_call(workbench: &Workbench, data: &[u8]) -> Depth {
     };
     let filter = Filter::new(plugin, Arc::from(*CONFIGURATION), Arc::from("fuzz"));
     let fresh = call(workbench, &filter);
+    if without_shim(data).is_some() {
+        let as_it_is = workbench.load_as_it_is(data, settings());
+        let as_it_is = as_it_is.expect("it loads without its shim");
+        let filter = Filter::new(as_it_is, Arc::from(*CONFIGURATION));
+        assert_same("as it is", &fresh, &call(workbench, &filter));
+    }
     if workbench.capture(&filter, BUDGET) {
         let captured = call(workbench, &filter);
         assert_same("captured", &fresh, &captured);

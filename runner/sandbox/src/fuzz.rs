@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
+use wasmtime::component::Component;
 use wasmtime_wizer::Wizer;
 
 use crate::{
-    Engine, Failed, Filter, LoadError, Plugin, PluginSettings, RequestCall, ResponseCall,
-    SandboxError, Verdict, outermost, plugin, request_call, restore, shim, snapshot,
+    CodeOrigin, Engine, Failed, Filter, LoadError, Plugin, PluginSettings, RequestCall,
+    ResponseCall, SandboxError, Verdict, outermost, plugin, request_call, restore, shim, snapshot,
 };
 
 /// See `plugin::recognise`.
@@ -141,6 +142,20 @@ impl Workbench {
     pub fn load(&self, wasm: Vec<u8>, settings: PluginSettings) -> Result<Arc<Plugin>, LoadError> {
         let loading = Plugin::load(&self.engine, "fuzzed", wasm, settings);
         self.runtime.block_on(loading)
+    }
+
+    /// The same component without what `shim` makes of it, and not proved to
+    /// start; `None` where it cannot be used.
+    pub fn load_as_it_is(&self, wasm: &[u8], settings: PluginSettings) -> Option<Arc<Plugin>> {
+        let compiled = Component::new(self.engine.wasmtime(), wasm).ok()?;
+        let plugin = plugin::linked(
+            Arc::clone(&self.engine),
+            Arc::from("as it is"),
+            wasm.to_vec(),
+            settings,
+            (compiled, CodeOrigin::Compiled),
+        );
+        plugin.ok().map(Arc::new)
     }
 
     /// See [`Filter::on_request`].

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use wasmtime::Precompiled;
+use wasmtime::component::Component;
 
 use crate::account::{Account, PluginUsage};
 use crate::call_state::{CallState, Identity};
@@ -84,8 +85,18 @@ fn compile(
     settings: PluginSettings,
 ) -> Result<Plugin, LoadError> {
     recognise(&wasm)?;
-    let (component, code_origin) =
-        disk_cache::component(&engine, &wasm).map_err(|error| refused(&error))?;
+    let compiled = disk_cache::component(&engine, &wasm).map_err(|error| refused(&error))?;
+    linked(engine, name, wasm, settings, compiled)
+}
+
+/// `compiled` is the code of `wasm`, in whatever way it was made.
+pub(crate) fn linked(
+    engine: Arc<Engine>,
+    name: Arc<str>,
+    wasm: Vec<u8>,
+    settings: PluginSettings,
+    (component, code_origin): (Component, CodeOrigin),
+) -> Result<Plugin, LoadError> {
     imports::check(&component)?;
     imports::check_exports(&component)?;
     let image = Image::link(&engine, &component)?;
