@@ -7,6 +7,7 @@ mod watch;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -69,17 +70,16 @@ struct RunOptions {
     from: u64,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::List => {
             let mut out = std::io::stdout().lock();
             for target in TARGETS {
                 writeln!(out, "{}", target.name)?;
             }
-            Ok(())
         }
-        Command::Run(options) => run(&options),
-        Command::Replay { target, files } => replay(named(&target)?, &files),
+        Command::Run(options) => return run(&options),
+        Command::Replay { target, files } => replay(named(&target)?, &files)?,
         Command::Input {
             target,
             seed,
@@ -87,16 +87,17 @@ fn main() -> anyhow::Result<()> {
         } => {
             let mut input = Vec::new();
             Campaign::new(named(&target)?, seed)?.make(number, &mut input);
-            Ok(std::io::stdout().write_all(&input)?)
+            std::io::stdout().write_all(&input)?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn named(name: &str) -> anyhow::Result<&'static Target> {
     targets::named(name).with_context(|| format!("there is no target {name}; see `fuzz list`"))
 }
 
-fn run(options: &RunOptions) -> anyhow::Result<()> {
+fn run(options: &RunOptions) -> anyhow::Result<ExitCode> {
     let chosen: Vec<_> = match options.targets.is_empty() {
         true => TARGETS.iter().collect(),
         false => {
@@ -125,7 +126,7 @@ fn run(options: &RunOptions) -> anyhow::Result<()> {
             let file = watch::keep(target.name, &fault.input)?;
             writeln!(
                 out,
-                "  input {} panics at {at}:\n  {}\n  cargo run -p fuzz -- replay {} {}",
+                "  input {} panics at {at}:\n  {}\n  target/debug/fuzz replay {} {}",
                 fault.number,
                 fault.message,
                 target.name,
@@ -138,10 +139,10 @@ fn run(options: &RunOptions) -> anyhow::Result<()> {
         "{} targets, {total} inputs, {faults} faults",
         chosen.len()
     )?;
-    match faults {
-        0 => Ok(()),
-        _ => bail!("{faults} targets have faults"),
-    }
+    Ok(match faults {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 fn attack(

@@ -44,7 +44,7 @@ impl Watch {
                 }
                 if before == reached.load(Ordering::Relaxed) {
                     say(&format!(
-                        "{target} does not come back: cargo run -p fuzz -- run {target} \
+                        "{target} does not come back: target/debug/fuzz run {target} \
                          --seed {seed} --from {before}"
                     ));
                     std::process::abort();
