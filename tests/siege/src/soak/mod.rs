@@ -43,8 +43,9 @@ const GLANCE: Duration = Duration::from_millis(500);
 /// How often a module is replaced by another.
 const REPLACED_EVERY: Duration = Duration::from_secs(3);
 
-/// Bounds that are reached before the observation begins.
-const LIMITS: &str = "limits: {configurations_mib: 1, snapshots_mib: 16}\n";
+/// Bounds that are reached before the observation begins: with the usual ones,
+/// places for instances that were never used before would be for an hour.
+const LIMITS: &str = "limits: {instances: 64, configurations_mib: 1, snapshots_mib: 16}\n";
 
 /// Percent by which memory may grow under observation.
 const MOST_GROWTH: f64 = 2.0;
