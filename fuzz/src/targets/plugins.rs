@@ -62,7 +62,7 @@ fn load_and_call(workbench: &Workbench, data: &[u8]) -> Depth {
     if without_shim(data).is_some() {
         let as_it_is = workbench.load_as_it_is(data, settings());
         let as_it_is = as_it_is.expect("it loads without its shim");
-        let filter = Filter::new(as_it_is, Arc::from(*CONFIGURATION));
+        let filter = Filter::new(as_it_is, Arc::from(*CONFIGURATION), Arc::from("fuzz"));
         assert_same("as it is", &fresh, &call(workbench, &filter));
     }
     if workbench.capture(&filter, BUDGET) {

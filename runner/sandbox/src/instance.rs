@@ -15,10 +15,9 @@ use crate::engine::Kept;
 use crate::guest_clock::Stalled;
 use crate::image::Image;
 use crate::limits::EditLimits;
-use crate::printable::printable;
 use crate::slots::Taken;
 use crate::slow_lane::{SLICE, give_way};
-use crate::{Engine, Limits, SandboxError, StopResponse, Verdict, validate};
+use crate::{Engine, Limits, SandboxError, StopResponse, Verdict, printable, validate};
 
 /// An instance that was started.
 pub(crate) struct Instance {
@@ -76,7 +75,7 @@ impl Instance {
         };
         let answer = result.map_err(|error| failure(&self.store, &error))?;
         self.configured_now = true;
-        answer.map_err(|reason| SandboxError::ConfigurationRejected(printable(&reason)))
+        answer.map_err(|reason| SandboxError::ConfigurationRejected(printable::reason(&reason)))
     }
 
     /// Whether it configured itself for the call that is open.
@@ -224,7 +223,7 @@ fn finish<T>(
         return Err(error.into());
     }
     let answer = result.map_err(|error| failure(store, &error))?;
-    answer.map_err(|reason| SandboxError::GuestError(printable(&reason)))
+    answer.map_err(|reason| SandboxError::GuestError(printable::reason(&reason)))
 }
 
 /// Names the cause of a failed call into the guest.
@@ -236,7 +235,7 @@ pub(crate) fn failure(store: &Store<CallState>, error: &wasmtime::Error) -> Sand
     let trap = match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => return SandboxError::Deadline(state.clock.compute_limit()),
         Some(trap) => trap.to_string(),
-        None => printable(&format!("{error:#}")),
+        None => printable::reason(&format!("{error:#}")),
     };
     if let Some(limit) = host_call_limit(error, state.limits()) {
         return SandboxError::HostCallLimit(limit);

@@ -4,16 +4,29 @@
 /// Bytes of one line; `wit/log.wit` promises it.
 const LINE_LIMIT: usize = 8 << 10;
 
+/// Bytes of what a guest says of its failure: the log has many of those, and a
+/// configuration that was refused keeps its reason.
+const REASON_LIMIT: usize = 1 << 10;
+
 /// The message on one line: control characters escaped, a long one cut.
 pub(crate) fn printable(message: &str) -> String {
-    let mut end = message.len().min(LINE_LIMIT);
+    cut(message, LINE_LIMIT)
+}
+
+/// The same for the reason of a failure.
+pub(crate) fn reason(message: &str) -> String {
+    cut(message, REASON_LIMIT)
+}
+
+fn cut(message: &str, limit: usize) -> String {
+    let mut end = message.len().min(limit);
     while !message.is_char_boundary(end) {
         end -= 1;
     }
     let mut line = String::with_capacity(end);
     for character in message[..end].chars() {
         // Escapes are longer than what they stand for.
-        if line.len() >= LINE_LIMIT {
+        if line.len() >= limit {
             end = 0;
             break;
         }

@@ -7,8 +7,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Lines in a second. One has up to 8 KiB, most of it what the filter said.
-const LINES: u64 = 50;
+/// Lines in a second. As many may wait to be written (`telemetry`): more would
+/// push out the lines of others.
+const LINES: u64 = 500;
 
 /// The lines of one plugin.
 #[derive(Debug)]
