@@ -74,7 +74,7 @@ impl Call {
 /// What came back instead of the right reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wrong {
-    /// The runner says that it cannot serve the call.
+    /// The runner says that it cannot serve the call, now or with this token.
     Unavailable,
     /// Anything else.
     Answer(String),
@@ -83,7 +83,7 @@ pub(crate) enum Wrong {
 impl std::fmt::Display for Wrong {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Wrong::Unavailable => f.write_str("refused as unavailable"),
+            Wrong::Unavailable => f.write_str("refused, as unavailable or with an unknown token"),
             Wrong::Answer(text) => f.write_str(text),
         }
     }
@@ -155,9 +155,13 @@ impl Call {
     }
 }
 
+/// An unknown token too: the worker has tried three times, as it does while one
+/// runner takes over from another, and the client gets a 503 all the same.
 fn is_unavailable(reply: &Reply) -> bool {
     match reply {
-        Reply::Error(code) => *code == Code::ServiceUnavailable as u8,
+        Reply::Error(code) => {
+            *code == Code::ServiceUnavailable as u8 || *code == Code::ConfTokenNotFound as u8
+        }
         Reply::HttpRespCall { status, .. } => *status == 503,
         _ => false,
     }
