@@ -208,7 +208,8 @@ fn a_runner_of_root_should_give_its_socket_to_the_gateways_workers() {
         return;
     }
     // A master that is a shell, with a worker of the title that nginx gives it,
-    // another child with another title and user, and the runner.
+    // another child with another title and user, and the runner, which ends with
+    // the shell.
     let folder = modules::examples();
     let child = |user: u32, title: &str| {
         format!(
@@ -217,7 +218,7 @@ fn a_runner_of_root_should_give_its_socket_to_the_gateways_workers() {
         )
     };
     let master = format!(
-        "{}{} sleep 0.3; {RUNNER} serve --modules {}; true",
+        "{}{} sleep 0.3; setpriv --pdeathsig KILL {RUNNER} serve --modules {}; true",
         child(65533, "bash"),
         child(65534, "nginx: worker process"),
         folder.to_str().expect("UTF-8")
