@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use crate::pulse::{Pulse, TICK};
+use crate::pulse::{BEAT, Pulse};
 
 /// The most that one look may charge: the rest of the time since the last one
 /// another process had the processor.
-const MOST_PER_LOOK_US: u64 = 2 * TICK.as_micros() as u64;
+const MOST_PER_LOOK_US: u64 = 2 * BEAT.as_micros() as u64;
 
 /// Says that the guest does not wait for the gateway.
 const NOT_WAITING: u64 = u64::MAX;
@@ -99,6 +99,11 @@ impl GuestClock {
         is_allowed.then(|| Duration::from_micros(computed))
     }
 
+    /// The guest takes so long that it is to be looked at more often.
+    pub(crate) fn takes_long(&self) {
+        self.pulse.guest_takes_long();
+    }
+
     /// From here on the guest waits for the gateway.
     pub(crate) fn begin_wait(&self) {
         self.waiting_since.store(self.now(), Ordering::Relaxed);
@@ -128,7 +133,7 @@ impl GuestClock {
                 if timer.is_none() {
                     // While it waits for the gateway there is nothing to look
                     // at soon.
-                    let soon = Duration::from_micros(self.left()).max(5 * TICK);
+                    let soon = Duration::from_micros(self.left()).max(BEAT);
                     timer.set(Some(tokio::time::sleep(soon)));
                 }
                 match timer.as_mut().as_pin_mut().map(|timer| timer.poll(context)) {

@@ -191,11 +191,15 @@ fn store(engine: &Engine, state: CallState) -> Store<CallState> {
     store.limiter(|state| &mut state.memory);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| {
-        Ok(match context.data().clock.charge() {
+        let clock = &context.data().clock;
+        Ok(match clock.charge() {
             None => UpdateDeadline::Interrupt,
             // A tick may come as soon as the guest has begun.
             Some(computed) if computed < SLICE => UpdateDeadline::Continue(1),
-            Some(_) => UpdateDeadline::YieldCustom(1, give_way()),
+            Some(_) => {
+                clock.takes_long();
+                UpdateDeadline::YieldCustom(1, give_way())
+            }
         })
     });
     store

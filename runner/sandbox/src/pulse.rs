@@ -1,20 +1,27 @@
 //! The beat that guests are interrupted at, and a clock for what need not be
-//! exact. It beats fast while guests run and hardly at all while none does, so
-//! that an idle runner costs nothing. Knows no guest.
+//! exact. It beats fast while a guest takes long, slowly while others run, and
+//! hardly at all while none does: each beat disturbs whoever has the processor.
+//! Knows no guest.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-/// How often a computing guest is looked at.
+/// The unit of the clock, and how often a guest that takes long is looked at.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
-/// So many ticks without a guest, and the beat slows down.
-const QUIET_TICKS: u32 = 16;
+/// How often other guests are looked at, and so how long one may go unnoticed.
+pub(crate) const BEAT: Duration = Duration::from_millis(5);
 
-/// How slow. It bounds how far the clock is behind.
-const SLOW_TICK: Duration = Duration::from_millis(50);
+/// Fast beats after one that found a guest that takes long.
+const FAST_BEATS: u32 = 20;
+
+/// So many beats without a guest, and they become rare.
+const QUIET_BEATS: u32 = 16;
+
+/// How rare. It bounds how far the clock is behind.
+const RARE: Duration = Duration::from_millis(50);
 
 /// What guests and the beating thread share.
 #[derive(Debug)]
@@ -24,8 +31,10 @@ pub(crate) struct Pulse {
     ticks: AtomicU64,
     /// A guest ran since the last tick.
     busy: AtomicBool,
-    /// The thread sleeps a slow tick, and wants to be told when a guest runs.
-    slow: AtomicBool,
+    /// A guest was found that takes long.
+    alarm: AtomicBool,
+    /// Beats are rare, and the thread wants to be told when a guest runs.
+    rare: AtomicBool,
     thread: OnceLock<Thread>,
     stopped: AtomicBool,
 }
@@ -41,13 +50,14 @@ impl Pulse {
             started: Instant::now(),
             ticks: AtomicU64::new(0),
             busy: AtomicBool::new(false),
-            slow: AtomicBool::new(false),
+            alarm: AtomicBool::new(false),
+            rare: AtomicBool::new(false),
             thread: OnceLock::new(),
             stopped: AtomicBool::new(false),
         }
     }
 
-    /// Ticks since the start. Costs nothing to read; up to a slow tick behind.
+    /// Ticks since the start. Costs nothing to read; up to a rare beat behind.
     pub(crate) fn now(&self) -> u64 {
         self.ticks.load(Ordering::Relaxed)
     }
@@ -63,27 +73,41 @@ impl Pulse {
         if !self.busy.load(Ordering::Relaxed) {
             self.busy.store(true, Ordering::SeqCst);
         }
-        if self.slow.load(Ordering::SeqCst)
-            && self.slow.swap(false, Ordering::SeqCst)
+        if self.rare.load(Ordering::SeqCst)
+            && self.rare.swap(false, Ordering::SeqCst)
             && let Some(thread) = self.thread.get()
         {
             thread.unpark();
         }
     }
 
+    /// A guest takes long.
+    pub(crate) fn guest_takes_long(&self) {
+        if !self.alarm.load(Ordering::Relaxed) {
+            self.alarm.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Beats until it is told to stop.
     fn run(&self, mut beat: impl FnMut() -> bool) {
-        let mut quiet = 0;
+        let (mut quiet, mut fast) = (0, 0);
         while !self.stopped.load(Ordering::Relaxed) {
-            match quiet < QUIET_TICKS {
-                true => std::thread::park_timeout(TICK),
-                false => {
-                    self.slow.store(true, Ordering::SeqCst);
+            if self.alarm.swap(false, Ordering::Relaxed) {
+                fast = FAST_BEATS;
+            }
+            match (quiet < QUIET_BEATS, fast) {
+                (true, 0) => std::thread::park_timeout(BEAT),
+                (true, _) => {
+                    fast -= 1;
+                    std::thread::park_timeout(TICK);
+                }
+                (false, _) => {
+                    self.rare.store(true, Ordering::SeqCst);
                     // One that began to run before this was said did not see it.
                     if !self.busy.load(Ordering::SeqCst) {
-                        std::thread::park_timeout(SLOW_TICK);
+                        std::thread::park_timeout(RARE);
                     }
-                    self.slow.store(false, Ordering::SeqCst);
+                    self.rare.store(false, Ordering::SeqCst);
                 }
             }
             quiet = match self.busy.swap(false, Ordering::SeqCst) {
@@ -149,19 +173,19 @@ mod tests {
         let mut last = felt.recv().expect("a beat");
         loop {
             let beat = felt.recv().expect("a beat");
-            if beat.duration_since(last) > SLOW_TICK / 2 {
+            if beat.duration_since(last) > RARE / 2 {
                 break;
             }
             last = beat;
         }
         while felt.try_recv().is_ok() {}
-        std::thread::sleep(SLOW_TICK / 10);
-        // Within many slow ticks there is one that beats fast.
+        std::thread::sleep(RARE / 10);
+        // Otherwise each beat would be a rare one.
         let before = Instant::now();
         for _ in 0..10 {
             pulse.guest_runs();
             felt.recv().expect("a beat");
         }
-        assert!(before.elapsed() < 10 * SLOW_TICK, "it stays slow");
+        assert!(before.elapsed() < 10 * RARE, "it stays slow");
     }
 }
