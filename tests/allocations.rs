@@ -91,6 +91,7 @@ impl Rooms {
     async fn new() -> Self {
         let config: Config = runner::config::load(None, None, &Nothing).expect("defaults");
         let settings = EngineSettings {
+            guest_memory: usize::MAX,
             instances: 8,
             snapshot_memory: 1 << 20,
             cache: None,

@@ -144,9 +144,10 @@ impl From<&SandboxError> for Cause {
             SandboxError::Memory { .. } => Cause::Memory,
             SandboxError::WrongPhase(_) => Cause::WrongPhase,
             SandboxError::HostCallLimit(_) => Cause::Limit,
-            SandboxError::Saturated(_) | SandboxError::Busy { .. } | SandboxError::QueueFull(_) => {
-                Cause::Saturation
-            }
+            SandboxError::Saturated(_)
+            | SandboxError::Busy { .. }
+            | SandboxError::MemoryTaken { .. }
+            | SandboxError::QueueFull(_) => Cause::Saturation,
         }
     }
 }

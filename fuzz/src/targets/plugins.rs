@@ -118,6 +118,7 @@ fn workbench() -> Workbench {
     static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
     let engine = ENGINE.get_or_init(|| {
         let settings = EngineSettings {
+            guest_memory: usize::MAX,
             instances: 16,
             snapshot_memory: 64 << 20,
             cache: None,

@@ -3,10 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::guest_memory::GuestMemory;
 use crate::pulse::Pulse;
 use crate::slots::{Refused, Slots, Taken};
-use crate::{Limits, SandboxError};
+use crate::{Limits, SandboxError, slow_lane};
 
 /// The account of one plugin.
 #[derive(Debug)]
@@ -14,13 +18,19 @@ pub(crate) struct Account {
     pub(crate) name: Arc<str>,
     pub(crate) limits: Limits,
     pub(crate) pulse: Arc<Pulse>,
-    /// One for each call that may be served at the same time.
+    pub(crate) memory: Arc<GuestMemory>,
+    /// Places for instances that its calls may take at the same time.
     turns: Arc<Slots>,
+    /// Places of all plugins.
+    places: Arc<Slots>,
+    /// Threads that it may compute on in a slow lane.
+    in_lane: Semaphore,
     memory_peak: AtomicUsize,
     log: LogBudget,
-    /// How much its calls are to be kept off the serving threads; see
-    /// [`Account::is_slow`].
-    slow: AtomicU32,
+    /// Where its calls begin: see `slow_lane`.
+    level: AtomicUsize,
+    /// Calls in a row that could have begun a level below.
+    quick: AtomicU32,
 }
 
 /// What the instances of a plugin have used so far.
@@ -30,28 +40,39 @@ pub struct PluginUsage {
     pub memory_peak: usize,
     /// Lines that guests wanted to log and were not allowed to.
     pub log_lines_dropped: u64,
-    /// Calls that are being served.
+    /// Places for instances that its calls take.
     pub calls: u32,
     /// Calls that wait until one of those ends.
     pub waiting_calls: u32,
 }
 
-/// Calls in a row that have to be quick before a plugin that was slow gets a
-/// serving thread again.
+/// Calls in a row that have to be quick before those of a plugin that was slow
+/// begin a level below again.
 const PROBATION: u32 = 16;
 
+/// How often a call looks whether there are places left that its plugin may take.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
 impl Account {
-    /// `places` is how many instances there may be of all plugins: more calls
-    /// than that need no turn.
-    pub(crate) fn new(name: Arc<str>, limits: Limits, pulse: Arc<Pulse>, places: u32) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        limits: Limits,
+        pulse: Arc<Pulse>,
+        memory: Arc<GuestMemory>,
+        places: Arc<Slots>,
+    ) -> Self {
         Account {
             name,
             limits,
             pulse,
-            turns: Arc::new(Slots::new(limits.concurrent_calls.min(places))),
+            memory,
+            turns: Arc::new(Slots::new(limits.concurrent_calls.min(places.total()))),
+            places,
+            in_lane: Semaphore::new(slow_lane::threads()),
             memory_peak: AtomicUsize::new(0),
             log: LogBudget::default(),
-            slow: AtomicU32::new(0),
+            level: AtomicUsize::new(0),
+            quick: AtomicU32::new(0),
         }
     }
 
@@ -65,21 +86,48 @@ impl Account {
         }
     }
 
-    /// Waits until the plugin may serve one more call.
-    pub(crate) async fn turn(&self) -> Result<Taken, SandboxError> {
+    /// Waits until the plugin may serve one more call, with an instance that
+    /// takes so many places.
+    pub(crate) async fn turn(&self, places: u32) -> Result<Taken, SandboxError> {
         let Limits {
             waiting_calls,
             wait,
             ..
         } = self.limits;
-        let turn = self.turns.take(1, wait, waiting_calls).await;
-        turn.map_err(|refused| match refused {
+        let refused = |refused| match refused {
             Refused::QueueFull => SandboxError::QueueFull(waiting_calls),
             Refused::TooLate => SandboxError::Busy {
-                calls: self.turns.total(),
+                places: self.turns.usage().taken,
                 wait,
             },
-        })
+        };
+        let began = self.pulse.elapsed();
+        let turn = self.turns.take(places, wait, waiting_calls).await;
+        let turn = turn.map_err(refused)?;
+        while !self.is_modest() {
+            if self.pulse.elapsed().saturating_sub(began) >= wait {
+                return Err(refused(Refused::TooLate));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(turn)
+    }
+
+    /// Whether the plugin has no more places than twice what is left. So one
+    /// that takes all it can get leaves a third of all places to others, and two
+    /// of them a fifth: there is always something left for one that asks for
+    /// little.
+    fn is_modest(&self) -> bool {
+        self.turns.usage().taken <= self.places.free().saturating_mul(2).max(1)
+    }
+
+    /// The right to compute in a slow lane. A call that waited for it as long as
+    /// it may take in all goes on without: its clock is what ends it.
+    pub(crate) async fn turn_in_lane(&self) -> Option<SemaphorePermit<'_>> {
+        let longest = self.limits.handler_wall_time;
+        let turn = tokio::time::timeout(longest, self.in_lane.acquire()).await;
+        // It is never closed.
+        turn.ok()?.ok()
     }
 
     pub(crate) fn note_memory(&self, used: usize) {
@@ -88,24 +136,23 @@ impl Account {
         }
     }
 
-    /// Whether its next call had better not begin on a thread that serves
-    /// others: those before it took too long there.
-    pub(crate) fn is_slow(&self) -> bool {
-        self.slow.load(Ordering::Relaxed) > 0
+    /// Where its next call begins: on a serving thread (0) or in a lane.
+    pub(crate) fn level(&self) -> usize {
+        self.level.load(Ordering::Relaxed)
     }
 
-    /// A call took long.
-    pub(crate) fn was_slow(&self) {
-        self.slow.store(PROBATION, Ordering::Relaxed);
-    }
-
-    /// A call of a slow plugin was quick.
-    pub(crate) fn was_quick(&self) {
-        let less = |slow: u32| slow.checked_sub(1);
-        // An error says that it is 0 already.
-        let _ = self
-            .slow
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    /// A call ended at a level, and would have fitted into another.
+    pub(crate) fn note_level(&self, ended: usize, fits: usize) {
+        let level = self.level();
+        if ended > level {
+            self.quick.store(0, Ordering::Relaxed);
+            self.level.store(ended, Ordering::Relaxed);
+        } else if fits >= level {
+            self.quick.store(0, Ordering::Relaxed);
+        } else if self.quick.fetch_add(1, Ordering::Relaxed) + 1 >= PROBATION {
+            self.quick.store(0, Ordering::Relaxed);
+            self.level.store(level - 1, Ordering::Relaxed);
+        }
     }
 
     /// Whether a guest may log so many bytes; `logged` is what its call has
@@ -164,9 +211,15 @@ impl LogBudget {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use std::time::Duration;
+
+    pub(crate) fn account(limits: Limits) -> Arc<Account> {
+        let memory = Arc::new(GuestMemory::new(usize::MAX));
+        let places = Arc::new(Slots::new(8));
+        let pulse = Arc::new(Pulse::new());
+        Arc::new(Account::new("x".into(), limits, pulse, memory, places))
+    }
 
     #[test]
     fn a_second_should_have_its_budget_and_the_next_a_new_one() {
@@ -186,19 +239,44 @@ mod tests {
             wait: Duration::from_millis(50),
             ..crate::limits::GENEROUS
         };
-        let account = Account::new("x".into(), limits, Arc::new(Pulse::new()), 8);
-        let first = account.turn().await.expect("the first");
+        let account = account(limits);
+        let first = account.turn(1).await.expect("the first");
         let waits = async {
-            let (second, third) = tokio::join!(account.turn(), account.turn());
+            let (second, third) = tokio::join!(account.turn(1), account.turn(1));
             (second.err(), third.err())
         };
         let late = SandboxError::Busy {
-            calls: 1,
+            places: 1,
             wait: limits.wait,
         };
         assert_eq!(waits.await, (Some(late), Some(SandboxError::QueueFull(1))));
         assert_eq!(account.usage().calls, 1);
         drop(first);
-        assert!(account.turn().await.is_ok());
+        assert!(account.turn(1).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_greedy_plugin_should_leave_places_to_others() {
+        let limits = Limits {
+            wait: Duration::from_millis(20),
+            ..crate::limits::GENEROUS
+        };
+        let (memory, places) = (Arc::new(GuestMemory::new(0)), Arc::new(Slots::new(9)));
+        let account = || {
+            let (pulse, memory) = (Arc::new(Pulse::new()), Arc::clone(&memory));
+            Account::new("x".into(), limits, pulse, memory, Arc::clone(&places))
+        };
+        let take = async |account: &Account| {
+            let turn = account.turn(1).await?;
+            let place = places.take(1, limits.wait, 9).await.expect("a place");
+            Ok::<_, SandboxError>((turn, place))
+        };
+        let (greedy, modest) = (account(), account());
+        let mut held = Vec::new();
+        while let Ok(taken) = take(&greedy).await {
+            held.push(taken);
+        }
+        assert_eq!(held.len(), 6, "two thirds");
+        assert!(take(&modest).await.is_ok());
     }
 }

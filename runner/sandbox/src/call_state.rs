@@ -104,7 +104,7 @@ impl CallState {
         CallState {
             call: OpenCall::None,
             in_handler: false,
-            memory: MemoryMeter::new(limits),
+            memory: MemoryMeter::new(limits, Arc::clone(&identity.account.memory)),
             clock: GuestClock::start(pulse, limits.configure_time, limits.configure_wall_time),
             logged: 0,
             outside: None,
@@ -131,6 +131,7 @@ impl CallState {
             OpenCall::Response(call) => call.subject.limits = limits,
         }
         self.memory.refused = false;
+        self.memory.all_taken = false;
         self.logged = 0;
         self.begin_handler()
     }
@@ -153,6 +154,7 @@ impl CallState {
     pub(crate) fn begin_anew(&mut self) -> bool {
         self.in_handler = false;
         self.memory.refused = false;
+        self.memory.all_taken = false;
         self.outside = None;
         self.begin_handler();
         self.wasi.is_none()

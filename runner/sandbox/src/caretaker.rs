@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::filter::Shared;
 use crate::pulse::ticks;
+use crate::slow_lane::processor_time;
 use crate::snapshot::{self, NotCaptured, Readable, Snapshot};
 use crate::{Plugin, SandboxError, SnapshotPolicy};
 
@@ -77,13 +78,6 @@ impl Caretaker {
     pub(crate) fn watch(&self, filter: Weak<Shared>) {
         let _ = self.errands.send(Errand::Watch(filter));
     }
-}
-
-/// What this thread has computed so far: others may have the processor in
-/// between.
-fn processor_time() -> Duration {
-    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
-    time.map(Duration::from).unwrap_or_default()
 }
 
 struct Work {

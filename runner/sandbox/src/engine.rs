@@ -8,13 +8,15 @@ use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::account::Account;
 use crate::call_state::CallState;
 use crate::caretaker::Caretaker;
 use crate::code_cache::CodeCache;
+use crate::guest_memory::GuestMemory;
 use crate::pulse::{Beating, Pulse};
 use crate::slots::{Slots, Taken};
 use crate::slow_lane::SlowLane;
-use crate::{DiskCache, SandboxError, host};
+use crate::{DiskCache, Limits, SandboxError, host};
 
 /// What the operator may choose about the engine.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct EngineSettings {
     /// How many instances may exist at the same time, over all plugins. Each
     /// takes a slot of about 4 GiB of address space, not of memory.
     pub instances: u32,
+    /// Bytes that the memories of all instances together may take.
+    pub guest_memory: usize,
     /// Bytes that all snapshots of configurations together may take.
     pub snapshot_memory: usize,
     /// Where compiled components are kept, if anywhere.
@@ -54,6 +58,8 @@ pub struct Usage {
     pub slot_waiters: u32,
     /// Bytes of snapshots, as of the last second.
     pub snapshot_bytes: usize,
+    /// Bytes of the memories of all instances.
+    pub guest_memory: usize,
 }
 
 /// Compiles components and makes instances of them.
@@ -66,6 +72,7 @@ pub struct Engine {
     with_wasi: Linker<CallState>,
     caretaker: Caretaker,
     pulse: Arc<Pulse>,
+    memory: Arc<GuestMemory>,
     _beating: Beating,
     slow_lane: SlowLane,
     /// Slots of instances that are kept for later calls.
@@ -101,6 +108,7 @@ impl Engine {
         Ok(Arc::new(Engine {
             _beating: beating,
             pulse,
+            memory: Arc::new(GuestMemory::new(settings.guest_memory)),
             slow_lane: SlowLane::start()?,
             wasmtime,
             allocation,
@@ -127,6 +135,7 @@ impl Engine {
             slots_kept: self.kept.load(Ordering::Relaxed),
             slot_waiters: slots.waiting,
             snapshot_bytes: self.caretaker.snapshot_bytes(),
+            guest_memory: self.memory.used(),
         }
     }
 
@@ -150,11 +159,6 @@ impl Engine {
         &self.caretaker
     }
 
-    /// The beat that guests are interrupted at.
-    pub(crate) fn pulse(&self) -> &Arc<Pulse> {
-        &self.pulse
-    }
-
     /// Ticks since the engine was started: a clock for what need not be exact,
     /// which costs nothing to read.
     pub(crate) fn now(&self) -> u64 {
@@ -166,9 +170,10 @@ impl Engine {
         &self.slow_lane
     }
 
-    /// How many instances there may be.
-    pub(crate) fn places(&self) -> u32 {
-        self.slots.total()
+    /// An account for a plugin.
+    pub(crate) fn account(&self, name: Arc<str>, limits: Limits) -> Account {
+        let (pulse, memory) = (Arc::clone(&self.pulse), Arc::clone(&self.memory));
+        Account::new(name, limits, pulse, memory, Arc::clone(&self.slots))
     }
 
     /// The right to keep an instance of so many slots for later calls: at most

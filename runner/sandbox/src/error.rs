@@ -142,12 +142,24 @@ pub enum SandboxError {
     Saturated(Duration),
     /// The plugin serves as many calls as it may, and none of them ended in
     /// time.
-    #[error("{calls} calls at the same time already, and none ended within {} ms", wait.as_millis())]
+    #[error(
+        "its calls take {places} places for instances already, and none ended within {} ms",
+        wait.as_millis()
+    )]
     Busy {
-        /// As many as it may serve.
-        calls: u32,
+        /// As many as it may take now.
+        places: u32,
         /// How long the call waited.
         wait: Duration,
+    },
+    /// The guest trapped after it was refused memory that all guests together
+    /// may not have.
+    #[error("all guests together take {} MiB of memory already ({trap})", limit >> 20)]
+    MemoryTaken {
+        /// The most they may take, in bytes.
+        limit: usize,
+        /// How it ended.
+        trap: String,
     },
     /// As many calls wait for the plugin as may.
     #[error("{0} calls wait for it already")]

@@ -141,7 +141,7 @@ impl Filter {
     /// that fails comes back with the error, or `OpenCall::None` in its place.
     async fn serve(&self, call: OpenCall) -> Result<(OpenCall, Verdict), (SandboxError, OpenCall)> {
         let plugin = &self.shared.plugin;
-        let _turn = match plugin.account.turn().await {
+        let _turn = match plugin.account.turn(plugin.image.slots).await {
             Ok(turn) => turn,
             Err(error) => return Err((error, call)),
         };

@@ -5,13 +5,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
 use crate::pulse::{BEAT, Pulse};
+use crate::slow_lane::{SLICE, is_lane, processor_time};
 
 /// The most that one look may charge: the rest of the time since the last one
 /// another process had the processor.
@@ -34,8 +35,19 @@ pub(crate) struct GuestClock {
     computed: AtomicU64,
     /// When the guest was last looked at or let run.
     looked: AtomicU64,
+    /// How often it was looked at since it was let run.
+    looks: AtomicU32,
     waited: AtomicU64,
     waiting_since: AtomicU64,
+}
+
+/// What a guest looks like in the middle of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It may be done soon.
+    Short,
+    /// It has computed for so long, more than a slice.
+    Long(Duration),
 }
 
 /// The guest did not come back in time.
@@ -57,6 +69,7 @@ impl GuestClock {
             wall_limit: AtomicU64::new(0),
             computed: AtomicU64::new(0),
             looked: AtomicU64::new(0),
+            looks: AtomicU32::new(0),
             waited: AtomicU64::new(0),
             waiting_since: AtomicU64::new(NOT_WAITING),
         };
@@ -71,7 +84,7 @@ impl GuestClock {
         let before = self.began.swap(now, Ordering::Relaxed);
         self.set_limits(compute_limit, wall_limit);
         self.computed.store(0, Ordering::Relaxed);
-        self.looked.store(now, Ordering::Relaxed);
+        self.looked.store(self.reading(), Ordering::Relaxed);
         self.waited.store(0, Ordering::Relaxed);
         self.waiting_since.store(NOT_WAITING, Ordering::Relaxed);
         Duration::from_micros(now.saturating_sub(before))
@@ -91,17 +104,29 @@ impl GuestClock {
     /// computed in this stage, or `None` when it has used up its time.
     pub(crate) fn charge(&self) -> Option<Duration> {
         self.pulse.guest_runs();
-        let now = self.now();
+        let now = self.reading();
         let since = now.saturating_sub(self.looked.swap(now, Ordering::Relaxed));
-        let charged = since.min(MOST_PER_LOOK_US);
+        let charged = match is_lane() {
+            true => since,
+            false => since.min(MOST_PER_LOOK_US),
+        };
         let computed = charged + self.computed.fetch_add(charged, Ordering::Relaxed);
         let is_allowed = computed < self.compute_limit.load(Ordering::Relaxed);
         is_allowed.then(|| Duration::from_micros(computed))
     }
 
-    /// The guest takes so long that it is to be looked at more often.
-    pub(crate) fn takes_long(&self) {
+    /// Looks at a guest in the middle of its work, at a beat. Returns what it
+    /// has computed, or `None` when it has used up its time.
+    pub(crate) fn look(&self) -> Option<Look> {
         self.pulse.guest_takes_long();
+        let computed = self.charge()?;
+        // A guest that lost the processor in between is seen once, however long
+        // that was.
+        let is_first = self.looks.fetch_add(1, Ordering::Relaxed) == 0 && !is_lane();
+        Some(match is_first || computed < SLICE {
+            true => Look::Short,
+            false => Look::Long(computed),
+        })
     }
 
     /// From here on the guest waits for the gateway.
@@ -124,7 +149,8 @@ impl GuestClock {
         let mut timer = std::pin::pin!(None::<Sleep>);
         std::future::poll_fn(|context| {
             self.pulse.guest_runs();
-            self.looked.store(self.now(), Ordering::Relaxed);
+            self.looked.store(self.reading(), Ordering::Relaxed);
+            self.looks.store(0, Ordering::Relaxed);
             if let Poll::Ready(done) = guest.as_mut().poll(context) {
                 return Poll::Ready(Ok(done));
             }
@@ -164,6 +190,17 @@ impl GuestClock {
         match self.waiting_since.load(Ordering::Relaxed) {
             NOT_WAITING => 0,
             since => self.now().saturating_sub(since),
+        }
+    }
+
+    /// What is compared to say how long a guest computed. In a lane others have
+    /// the processor much of the time; elsewhere the clock on the wall is close
+    /// enough, and costs less to read. A guest is looked at before it is let
+    /// run, so both readings are of one thread.
+    fn reading(&self) -> u64 {
+        match is_lane() {
+            true => u64::try_from(processor_time().as_micros()).unwrap_or_default(),
+            false => self.now(),
         }
     }
 

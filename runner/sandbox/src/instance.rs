@@ -12,11 +12,11 @@ use crate::bindings::apisix::filter::types::Error;
 use crate::bindings::exports::apisix::filter::{request_handler, response_handler};
 use crate::call_state::{CallState, OpenCall};
 use crate::engine::Kept;
-use crate::guest_clock::Stalled;
+use crate::guest_clock::{Look, Stalled};
 use crate::image::Image;
 use crate::limits::EditLimits;
 use crate::slots::Taken;
-use crate::slow_lane::{SLICE, give_way};
+use crate::slow_lane::give_way;
 use crate::{Engine, Limits, SandboxError, StopResponse, Verdict, printable, validate};
 
 /// An instance that was started.
@@ -191,15 +191,10 @@ fn store(engine: &Engine, state: CallState) -> Store<CallState> {
     store.limiter(|state| &mut state.memory);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| {
-        let clock = &context.data().clock;
-        Ok(match clock.charge() {
+        Ok(match context.data().clock.look() {
             None => UpdateDeadline::Interrupt,
-            // A tick may come as soon as the guest has begun.
-            Some(computed) if computed < SLICE => UpdateDeadline::Continue(1),
-            Some(_) => {
-                clock.takes_long();
-                UpdateDeadline::YieldCustom(1, give_way())
-            }
+            Some(Look::Short) => UpdateDeadline::Continue(1),
+            Some(Look::Long(computed)) => UpdateDeadline::YieldCustom(1, give_way(computed)),
         })
     });
     store
@@ -243,6 +238,10 @@ pub(crate) fn failure(store: &Store<CallState>, error: &wasmtime::Error) -> Sand
     };
     if let Some(limit) = host_call_limit(error, state.limits()) {
         return SandboxError::HostCallLimit(limit);
+    }
+    if state.memory.all_taken {
+        let limit = state.identity.account.memory.most();
+        return SandboxError::MemoryTaken { limit, trap };
     }
     match state.memory.refused {
         true => SandboxError::Memory {

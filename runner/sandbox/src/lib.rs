@@ -32,6 +32,7 @@ mod filter;
 pub mod fuzz;
 mod gateway;
 mod guest_clock;
+mod guest_memory;
 mod host;
 mod image;
 mod imports;

@@ -1,9 +1,12 @@
 //! How much a guest may use, and what counts its memory. Time is counted in
 //! `guest_clock`. The numbers come from the operator, never from the guest.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
+
+use crate::guest_memory::GuestMemory;
 
 /// The limits of one plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +89,7 @@ impl EditLimits {
 /// Counts the memory and table elements of one store against its limits.
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
+    all: Arc<GuestMemory>,
     limit: usize,
     used: usize,
     table_limit: usize,
@@ -93,16 +97,26 @@ pub(crate) struct MemoryMeter {
     /// Set when a growth was refused, so that the trap which usually follows
     /// can be named by its cause.
     pub(crate) refused: bool,
+    /// Set when that was for want of memory for all guests.
+    pub(crate) all_taken: bool,
+}
+
+impl Drop for MemoryMeter {
+    fn drop(&mut self) {
+        self.all.give_back(self.used);
+    }
 }
 
 impl MemoryMeter {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, all: Arc<GuestMemory>) -> Self {
         MemoryMeter {
+            all,
             limit: limits.memory,
             used: 0,
             table_limit: limits.table_elements,
             table_elements: 0,
             refused: false,
+            all_taken: false,
         }
     }
 
@@ -126,6 +140,10 @@ impl ResourceLimiter for MemoryMeter {
         let total = self.used.saturating_add(desired.saturating_sub(current));
         if total > self.limit {
             self.refused = true;
+            return Ok(false);
+        }
+        if !self.all.take(total - self.used) {
+            self.all_taken = true;
             return Ok(false);
         }
         self.used = total;
@@ -191,10 +209,12 @@ mod tests {
 
     #[test]
     fn memory_of_several_memories_should_add_up() {
-        let mut meter = MemoryMeter::new(&Limits {
+        let all = Arc::new(GuestMemory::new(110));
+        let limits = Limits {
             memory: 100,
             ..GENEROUS
-        });
+        };
+        let mut meter = MemoryMeter::new(&limits, Arc::clone(&all));
         assert!(meter.memory_growing(0, 60, None).expect("first"));
         assert!(!meter.memory_growing(0, 60, None).expect("second"));
         assert!(meter.refused);
@@ -203,5 +223,18 @@ mod tests {
                 .memory_growing(60, 100, None)
                 .expect("exactly the limit")
         );
+    }
+
+    #[test]
+    fn instances_should_share_what_there_is_and_give_it_back() {
+        let all = Arc::new(GuestMemory::new(110));
+        let meter = || MemoryMeter::new(&GENEROUS, Arc::clone(&all));
+        let (mut first, mut second) = (meter(), meter());
+        assert!(first.memory_growing(0, 60, None).expect("first"));
+        assert!(!second.memory_growing(0, 60, None).expect("second"));
+        assert!(second.all_taken && !second.refused);
+        drop(first);
+        assert!(second.memory_growing(0, 60, None).expect("again"));
+        assert_eq!(all.used(), 60);
     }
 }

@@ -100,8 +100,7 @@ pub(crate) fn linked(
     imports::check(&component)?;
     imports::check_exports(&component)?;
     let image = Image::link(&engine, &component)?;
-    let (pulse, places) = (Arc::clone(engine.pulse()), engine.places());
-    let account = Account::new(Arc::clone(&name), settings.limits, pulse, places);
+    let account = engine.account(Arc::clone(&name), settings.limits);
     Ok(Plugin {
         engine,
         account: Arc::new(account),

@@ -18,7 +18,7 @@ pub(crate) const BEAT: Duration = Duration::from_millis(5);
 const FAST_BEATS: u32 = 20;
 
 /// So many beats without a guest, and they become rare.
-const QUIET_BEATS: u32 = 16;
+const QUIET_BEATS: u32 = 100;
 
 /// How rare. It bounds how far the clock is behind.
 const RARE: Duration = Duration::from_millis(50);

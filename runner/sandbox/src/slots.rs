@@ -69,6 +69,11 @@ impl Slots {
         }
     }
 
+    /// How many nobody has.
+    pub(crate) fn free(&self) -> u32 {
+        self.free.load(Ordering::Relaxed)
+    }
+
     /// Whether somebody waits.
     pub(crate) fn is_crowded(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0

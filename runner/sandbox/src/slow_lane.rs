@@ -1,14 +1,18 @@
-//! Where a call is computed: it begins on the thread that read it, which serves
-//! others too, and when it takes longer than a slice there it goes on in a lane
-//! of its own, on a few threads that give way. A plugin whose calls take long
-//! begins there, until they are quick again. Knows calls as futures only.
+//! Where a call is computed. It begins on the thread that read it, which serves
+//! others too; when it takes longer than a slice there it goes on in a lane of
+//! its own, on a few threads that give way, and when it takes long there as well,
+//! in one that gives way to that. A plugin whose calls take long begins where
+//! they ended, until they are quick again. In a lane no plugin computes on more
+//! threads at a time than there are, however many calls it has there. Knows
+//! calls as futures only.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -18,89 +22,128 @@ use crate::account::Account;
 /// How long a guest may compute on a thread that serves others.
 pub(crate) const SLICE: Duration = Duration::from_millis(1);
 
-/// How much less of a busy processor the lane gets (`setpriority(2)`): a tenth
-/// of what a serving thread gets.
-const NICENESS: i32 = 10;
+/// How long a call may compute in all before it goes to the second lane.
+const LONG: Duration = Duration::from_millis(10);
+
+/// A lane: its threads' name, how much less of a busy processor they get
+/// (`setpriority(2)`: a tenth of what a serving thread gets, a seventh of that),
+/// and how long a call may have computed that stays in it.
+const LANES: [(&str, i32, Duration); 2] =
+    [("slow-lane", 10, LONG), ("slower-lane", 19, Duration::MAX)];
 
 /// What the thread is at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Nothing that could be moved.
     Elsewhere,
-    /// A call in its first slice.
-    FirstSlice,
-    /// The same, and it has used it up.
+    /// A call that may compute for so long here.
+    Until(Duration),
+    /// The same, and it has made room for others in between.
+    Yielded(Duration),
+    /// It has used up its time.
     Outlived,
 }
 
 thread_local! {
     static STAGE: Cell<Stage> = const { Cell::new(Stage::Elsewhere) };
+    /// Whether this is a thread of a lane.
+    static IN_LANE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What a guest does that has computed for longer than a slice: makes room for
-/// others, here or in the lane.
-pub(crate) fn give_way() -> Pin<Box<dyn Future<Output = ()> + Send>> {
+/// Whether this thread gives way to others, so that what passes on the clock is
+/// not what a guest computes.
+pub(crate) fn is_lane() -> bool {
+    IN_LANE.get()
+}
+
+/// What this thread has computed so far: others may have the processor in
+/// between.
+pub(crate) fn processor_time() -> Duration {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
+    time.map(Duration::from).unwrap_or_default()
+}
+
+/// What a guest does that has computed for so long, more than a slice: makes
+/// room for others, here or in a lane.
+pub(crate) fn give_way(computed: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     match STAGE.get() {
-        // A plain yield would stand in line before the sockets and timers are
-        // looked at.
-        Stage::Elsewhere => Box::pin(tokio::task::yield_now()),
-        Stage::FirstSlice | Stage::Outlived => {
+        Stage::Until(most) | Stage::Yielded(most) if computed >= most => {
             STAGE.set(Stage::Outlived);
-            Box::pin(Stop { stopped: false })
+            Box::pin(Once { polled: false })
+        }
+        stage => {
+            if let Stage::Until(most) = stage {
+                STAGE.set(Stage::Yielded(most));
+            }
+            // A plain yield would stand in line before the sockets and timers
+            // are looked at.
+            Box::pin(tokio::task::yield_now())
         }
     }
 }
 
-/// Pending once, without waking anybody: who polls next is the lane.
-struct Stop {
-    stopped: bool,
+/// Pending once, without waking anybody.
+struct Once {
+    polled: bool,
 }
 
-impl Future for Stop {
+impl Future for Once {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        match std::mem::replace(&mut self.stopped, true) {
+        match std::mem::replace(&mut self.polled, true) {
             false => Poll::Pending,
             true => Poll::Ready(()),
         }
     }
 }
 
-/// The threads of the lane.
+/// The threads of the lanes.
 pub(crate) struct SlowLane {
-    runtime: Option<Runtime>,
+    lanes: [Option<Runtime>; LANES.len()],
+}
+
+/// What came of a call in a lane.
+enum Course<F: Future> {
+    /// It is done, having computed there for so long.
+    Done(F::Output, Duration),
+    /// It does not belong there any more.
+    Outlived(Pin<Box<F>>),
 }
 
 impl SlowLane {
-    /// As many as there are cores: each may be all there is to run on.
+    /// Starts the threads, in each lane as many as there are cores: each may be
+    /// all there is to run on.
     pub(crate) fn start() -> std::io::Result<Self> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("slow-lane")
-            .on_thread_start(|| {
-                // Without it, it competes with the calls; nothing fails.
-                let _ = rustix::process::nice(NICENESS);
-            })
-            .enable_time()
-            .build()?;
+        let start = |(name, niceness, _): (&'static str, i32, Duration)| {
+            Builder::new_multi_thread()
+                .worker_threads(threads())
+                .thread_name(name)
+                .on_thread_start(move || {
+                    IN_LANE.set(true);
+                    // Without it, it competes with the calls; nothing fails.
+                    let _ = rustix::process::nice(niceness);
+                })
+                .enable_time()
+                .build()
+        };
+        let [slow, slower] = LANES;
         Ok(SlowLane {
-            runtime: Some(runtime),
+            lanes: [Some(start(slow)?), Some(start(slower)?)],
         })
     }
 
     /// Runs a call of a plugin to its end. Dropped, it takes the call with it.
-    pub(crate) async fn run<F>(&self, account: &Account, call: F) -> F::Output
+    pub(crate) async fn run<F>(&self, account: &Arc<Account>, call: F) -> F::Output
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let mut call = Box::pin(call);
-        if !account.is_slow() {
+        let mut level = account.level();
+        if level == 0 {
             let quick = std::future::poll_fn(|context| {
-                let (polled, stage) = first_slice(|| call.as_mut().poll(context));
-                match (polled, stage) {
+                match staged(SLICE, || call.as_mut().poll(context)) {
                     (Poll::Ready(output), _) => Poll::Ready(Some(output)),
                     (Poll::Pending, Stage::Outlived) => Poll::Ready(None),
                     (Poll::Pending, _) => Poll::Pending,
@@ -109,32 +152,38 @@ impl SlowLane {
             if let Some(output) = quick.await {
                 return output;
             }
-            account.was_slow();
+            level = 1;
         }
-        let (output, computed) = self.go_on(call).await;
-        match computed < SLICE {
-            true => account.was_quick(),
-            false => account.was_slow(),
+        loop {
+            match self.go_on(level, account, call).await {
+                Course::Done(output, computed) => {
+                    let fits = match () {
+                        () if computed < SLICE => 0,
+                        () if computed < LONG => 1,
+                        () => 2,
+                    };
+                    account.note_level(level, fits);
+                    return output;
+                }
+                Course::Outlived(back) => call = back,
+            }
+            level = LANES.len();
         }
-        output
     }
 
-    /// Runs it in the lane; tells how long it took there.
-    async fn go_on<F>(&self, call: Pin<Box<F>>) -> (F::Output, Duration)
+    async fn go_on<F>(&self, level: usize, account: &Arc<Account>, call: Pin<Box<F>>) -> Course<F>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let Some(runtime) = &self.runtime else {
-            unreachable!("it is there until this is dropped");
+        let lane = level.clamp(1, LANES.len()) - 1;
+        let Some(runtime) = &self.lanes[lane] else {
+            unreachable!("they are there until this is dropped");
         };
-        let timed = Timed {
-            call,
-            computed: Duration::ZERO,
-        };
-        let mut moved = Moved(runtime.spawn(timed));
+        let (_, _, most) = LANES[lane];
+        let mut moved = Moved(runtime.spawn(compute(Arc::clone(account), call, most)));
         match (&mut moved.0).await {
-            Ok(outcome) => outcome,
+            Ok(course) => course,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
                 // The engine is being dropped, and whoever waits here with it.
@@ -144,15 +193,56 @@ impl SlowLane {
     }
 }
 
+/// How many threads a lane has.
+pub(crate) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 impl Drop for SlowLane {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+        for lane in &mut self.lanes {
+            if let Some(runtime) = lane.take() {
+                runtime.shutdown_background();
+            }
         }
     }
 }
 
-fn first_slice<T>(work: impl FnOnce() -> T) -> (T, Stage) {
+/// Computes a call in a lane, when it is its turn among those of its plugin, and
+/// again whenever what it waited for is there.
+async fn compute<F: Future>(
+    account: Arc<Account>,
+    mut call: Pin<Box<F>>,
+    most: Duration,
+) -> Course<F> {
+    let mut computed = Duration::ZERO;
+    loop {
+        let turn = account.turn_in_lane().await;
+        let outcome = std::future::poll_fn(|context| {
+            let began = processor_time();
+            let (polled, stage) = staged(most, || call.as_mut().poll(context));
+            computed += processor_time().saturating_sub(began);
+            match (polled, stage) {
+                (Poll::Ready(output), _) => Poll::Ready(Some(Ok(output))),
+                (Poll::Pending, Stage::Outlived) => Poll::Ready(Some(Err(()))),
+                (Poll::Pending, Stage::Yielded(_)) => Poll::Pending,
+                // It waits for something else.
+                (Poll::Pending, _) => Poll::Ready(None),
+            }
+        });
+        match outcome.await {
+            Some(Ok(output)) => return Course::Done(output, computed),
+            Some(Err(())) => return Course::Outlived(call),
+            None => {
+                drop(turn);
+                // What it waits for wakes this task.
+                Once { polled: false }.await;
+            }
+        }
+    }
+}
+
+fn staged<T>(most: Duration, work: impl FnOnce() -> T) -> (T, Stage) {
     /// Also where `work` panics.
     struct Leave;
     impl Drop for Leave {
@@ -161,7 +251,7 @@ fn first_slice<T>(work: impl FnOnce() -> T) -> (T, Stage) {
         }
     }
     let _leave = Leave;
-    STAGE.set(Stage::FirstSlice);
+    STAGE.set(Stage::Until(most));
     let done = work();
     (done, STAGE.get())
 }
@@ -175,43 +265,29 @@ impl<T> Drop for Moved<T> {
     }
 }
 
-/// Measures how long a call is computed, without its waiting.
-struct Timed<F> {
-    call: Pin<Box<F>>,
-    computed: Duration,
-}
-
-impl<F: Future> Future for Timed<F> {
-    type Output = (F::Output, Duration);
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let started = Instant::now();
-        let polled = self.call.as_mut().poll(context);
-        self.computed += started.elapsed();
-        polled.map(|output| (output, self.computed))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pulse::Pulse;
-    use std::sync::Arc;
+    use std::time::Instant;
 
-    fn account() -> Account {
-        let limits = crate::limits::GENEROUS;
-        Account::new("x".into(), limits, Arc::new(Pulse::new()), 8)
+    fn account() -> Arc<Account> {
+        crate::account::tests::account(crate::limits::GENEROUS)
     }
 
     fn thread() -> String {
         std::thread::current().name().unwrap_or_default().to_owned()
     }
 
-    /// A call that computes for so many slices and names the thread it ends on.
-    async fn call(slices: u32) -> String {
-        for _ in 0..slices {
-            std::thread::sleep(SLICE);
-            give_way().await;
+    /// Computes for so long, as a guest does, and names the thread it ends on.
+    async fn call(time: Duration) -> String {
+        let mut computed = Duration::ZERO;
+        while computed < time {
+            let began = Instant::now();
+            while began.elapsed() < SLICE {
+                std::hint::spin_loop();
+            }
+            computed += SLICE;
+            give_way(computed).await;
         }
         thread()
     }
@@ -219,24 +295,46 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_takes_long_should_leave_the_thread_it_began_on() {
         let (lane, account) = (SlowLane::start().expect("threads"), account());
-        assert_eq!(lane.run(&account, call(0)).await, thread());
-        assert_eq!(lane.run(&account, call(3)).await, "slow-lane");
-        assert!(account.is_slow());
-        let mut quick = 0;
-        while account.is_slow() {
-            assert_eq!(lane.run(&account, call(0)).await, "slow-lane");
-            quick += 1;
+        assert_eq!(lane.run(&account, call(Duration::ZERO)).await, thread());
+        assert_eq!(lane.run(&account, call(3 * SLICE)).await, "slow-lane");
+        assert_eq!(account.level(), 1);
+        assert_eq!(lane.run(&account, call(2 * LONG)).await, "slower-lane");
+        assert_eq!(account.level(), 2);
+        for (level, name) in [(2, "slower-lane"), (1, "slow-lane")] {
+            let mut quick = 0;
+            while account.level() == level {
+                assert_eq!(lane.run(&account, call(Duration::ZERO)).await, name);
+                quick += 1;
+            }
+            assert!(quick >= 16, "{quick}");
         }
-        // More where the machine was busy and a quick one looked slow.
-        assert!(quick >= 16, "{quick}");
-        assert_eq!(lane.run(&account, call(0)).await, thread());
+        assert_eq!(lane.run(&account, call(Duration::ZERO)).await, thread());
+    }
+
+    #[tokio::test]
+    async fn calls_of_one_plugin_should_take_turns_and_leave_room_for_others() {
+        let lane = Arc::new(SlowLane::start().expect("threads"));
+        let (greedy, modest) = (account(), account());
+        let hundred: Vec<_> = (0..100)
+            .map(|_| {
+                let (lane, greedy) = (Arc::clone(&lane), Arc::clone(&greedy));
+                tokio::spawn(async move { lane.run(&greedy, call(9 * SLICE)).await })
+            })
+            .collect();
+        tokio::time::sleep(5 * SLICE).await;
+        lane.run(&modest, call(5 * SLICE)).await;
+        let done = hundred.iter().filter(|task| task.is_finished()).count();
+        assert!(done < 50, "{done} of 100 came before it");
+        for task in hundred {
+            task.await.expect("done");
+        }
     }
 
     #[tokio::test]
     async fn a_panic_in_the_lane_should_be_one_here() {
         let (lane, account) = (SlowLane::start().expect("threads"), account());
         let panics = async {
-            give_way().await;
+            give_way(SLICE).await;
             assert!(thread() == "nobody", "as it must");
         };
         let waits = tokio::spawn(async move { lane.run(&account, panics).await });
@@ -251,8 +349,7 @@ mod tests {
         let endless = async move {
             let _held = held;
             loop {
-                give_way().await;
-                std::thread::sleep(SLICE);
+                call(SLICE).await;
             }
         };
         let given_up = tokio::time::timeout(5 * SLICE, lane.run(&account, endless)).await;

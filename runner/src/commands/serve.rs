@@ -41,9 +41,6 @@ pub fn run(options: &ServeOptions) -> Result<()> {
     )?;
     register_for_barriers();
     let log = telemetry::start(config.log_level, config.log_format);
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
     // It accepts connections and hears signals; others serve.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -149,6 +146,7 @@ impl Owners {
             slots_kept: places.slots_kept.into(),
             slot_waiters: places.slot_waiters.into(),
             snapshot_bytes: places.snapshot_bytes as u64,
+            guest_memory_bytes: places.guest_memory as u64,
             configurations: confs.count as u64,
             configuration_bytes: confs.size as u64,
             configurations_dropped: confs.dropped,
@@ -224,6 +222,7 @@ const WORKER_SEARCH_PAUSE: Duration = Duration::from_millis(200);
 
 fn start_engine(config: &Config) -> Result<Arc<Engine>> {
     let settings = EngineSettings {
+        guest_memory: config.guest_memory,
         instances: config.instances,
         snapshot_memory: config.snapshot_memory,
         cache: open_cache(&config.cache),

@@ -58,14 +58,14 @@ pub struct Config {
     pub configuration_lifetime: Duration,
     /// Bytes that configurations may take, over all tenants.
     pub configuration_memory: usize,
+    /// Bytes that the memories of all instances may take.
+    pub guest_memory: usize,
     /// Bytes that snapshots of configured instances may take, likewise.
     pub snapshot_memory: usize,
     /// Compiled components on disk.
     pub cache: CacheSettings,
     /// Where operators find its figures, if anywhere.
     pub admin: Option<AdminAddress>,
-    /// What is allowed and may still surprise; for the log.
-    pub warnings: Vec<String>,
 }
 
 /// Reads the file, if there is one, and settles every value.
@@ -112,12 +112,12 @@ impl Source {
         let OfPlugins {
             plugins,
             failure_policies,
-            warnings,
         } = self.plugins(&raw)?;
         let limits = &raw.limits;
         self.check_time("limits.prepare_ms", limits.prepare_ms)?;
         let at_least_one = |key, value| self.at_least_one(key, value);
-        let configurations_mib = limits.configurations_mib;
+        let (configurations_mib, guest_memory_mib) =
+            (limits.configurations_mib, limits.guest_memory_mib);
         Ok(Config {
             cache: self.cache(&raw.cache, &listen, env)?,
             admin: self.admin(&raw.admin, &listen, env)?,
@@ -134,8 +134,8 @@ impl Source {
                 "limits.configurations_mib",
                 configurations_mib,
             )?),
+            guest_memory: mib(at_least_one("limits.guest_memory_mib", guest_memory_mib)?),
             snapshot_memory: mib(at_least_one("limits.snapshots_mib", limits.snapshots_mib)?),
-            warnings,
             socket_mode: self.mode(&raw.socket)?,
             socket_owner: self.owner(&raw.socket)?,
             socket_group: self.group(&raw.socket)?,

@@ -118,6 +118,8 @@ limit_keys! {
         instances = 1_000;
         /// Connections at the same time.
         connections = 4_096;
+        /// Memory of all instances together, MiB.
+        guest_memory_mib = 4_096;
         /// Memory for configurations, MiB.
         configurations_mib = 64;
         /// Memory for snapshots of configured instances, MiB.

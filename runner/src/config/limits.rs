@@ -123,24 +123,6 @@ impl Source {
             _ => Ok(()),
         }
     }
-
-    /// What of the limits is allowed and may still surprise.
-    pub(super) fn doubts(
-        &self,
-        section: &str,
-        limits: &sandbox::Limits,
-        instances: u32,
-    ) -> Option<String> {
-        let calls = limits.concurrent_calls;
-        let key = format!("{section}.concurrent_calls");
-        let place = self.place_of(&key).unwrap_or_else(|| self.name.clone());
-        (calls >= instances).then(|| {
-            format!(
-                "{place}: {key} is {calls} and limits.instances {instances}: one plugin can take \
-                 every instance from all others"
-            )
-        })
-    }
 }
 
 pub(super) fn millis(value: u32) -> Duration {
@@ -249,33 +231,6 @@ mod tests {
         for (text, expected) in rows {
             let error = check(text).expect_err(text);
             assert!(error.contains(expected), "{text:?} gave {error:?}");
-        }
-    }
-
-    #[test]
-    fn a_plugin_that_could_take_every_instance_should_be_pointed_out() {
-        let rows: [(&str, &[&str]); 4] = [
-            ("", &[]),
-            (
-                "limits: {instances: 500}",
-                &["c.yaml: limits.concurrent_calls is 500 and limits.instances 500"],
-            ),
-            (
-                "plugins: {a: {limits: {concurrent_calls: 1001}}, b: {}}",
-                &["c.yaml:1: plugins.a.limits.concurrent_calls is 1001 and limits.instances 1000"],
-            ),
-            (
-                "limits: {instances: 100, concurrent_calls: 99}\n\
-                 plugins: {a: {limits: {concurrent_calls: 50}}}",
-                &[],
-            ),
-        ];
-        for (text, expected) in rows {
-            let warnings = check(text).expect(text).warnings;
-            assert_eq!(warnings.len(), expected.len(), "{text}: {warnings:?}");
-            for (warning, expected) in warnings.iter().zip(expected) {
-                assert!(warning.starts_with(expected), "{warning}");
-            }
         }
     }
 }

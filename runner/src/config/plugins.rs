@@ -35,13 +35,10 @@ impl Plugins {
 pub(super) struct OfPlugins {
     pub(super) plugins: Plugins,
     pub(super) failure_policies: FailurePolicies,
-    /// What is allowed and may still surprise, for the log.
-    pub(super) warnings: Vec<String>,
 }
 
 impl Source {
     pub(super) fn plugins(&self, raw: &RawConfig) -> Result<OfPlugins, ConfigError> {
-        let instances = raw.limits.instances;
         let limits = self.limits("limits", &raw.limits, &raw.ceilings)?;
         let policy = raw.on_error.over(&FailurePolicy::default());
         let settings = PluginSettings {
@@ -50,15 +47,11 @@ impl Source {
             instances: InstancePolicy::Fresh,
             keep_failed_calls: policy.needs_failed_calls(),
         };
-        let mut warnings = Vec::from_iter(self.doubts("limits", &limits, instances));
         let (mut named, mut policies) = (BTreeMap::new(), BTreeMap::new());
         for (name, plugin) in &raw.plugins {
             let section = format!("plugins.{name}.limits");
             let own_limits = raw.limits.with(&plugin.limits);
             let limits = self.limits(&section, &own_limits, &raw.ceilings)?;
-            if plugin.limits.concurrent_calls.is_some() {
-                warnings.extend(self.doubts(&section, &limits, instances));
-            }
             let own = plugin.on_error.unwrap_or_default().over(&policy);
             let settings = PluginSettings {
                 limits,
@@ -77,7 +70,6 @@ impl Source {
                 module_size: mib(module_mib) as u64,
             },
             failure_policies: FailurePolicies::new(policy, policies),
-            warnings,
         })
     }
 

@@ -20,6 +20,8 @@ pub struct Levels {
     pub slot_waiters: u64,
     /// What snapshots of configured instances take.
     pub snapshot_bytes: u64,
+    /// What the memories of all instances take.
+    pub guest_memory_bytes: u64,
     /// Configurations that have a token.
     pub configurations: u64,
     /// What they take.
@@ -70,7 +72,7 @@ impl Levels {
                 .map(|plugin| (Some(("plugin", &*plugin.name)), figure(plugin)))
                 .collect()
         };
-        let rows: [(&str, &str, MetricType, Vec<Sample<'_>>); 14] = [
+        let rows: [(&str, &str, MetricType, Vec<Sample<'_>>); 15] = [
             (
                 "slots",
                 "Places for instances: all, those taken, and those taken by instances that wait \
@@ -93,6 +95,12 @@ impl Levels {
                 "Memory of snapshots of configured instances.",
                 MetricType::GAUGE,
                 one(self.snapshot_bytes),
+            ),
+            (
+                "guest_memory_bytes",
+                "Memory of all instances.",
+                MetricType::GAUGE,
+                one(self.guest_memory_bytes),
             ),
             (
                 "configurations",
