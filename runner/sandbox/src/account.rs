@@ -29,6 +29,8 @@ pub(crate) struct Account {
     log: LogBudget,
     /// Where its calls begin: see `slow_lane`.
     level: AtomicUsize,
+    /// Calls that are still to be watched more closely.
+    suspect: AtomicU32,
     /// Calls in a row that could have begun a level below.
     quick: AtomicU32,
 }
@@ -49,6 +51,9 @@ pub struct PluginUsage {
 /// Calls in a row that have to be quick before those of a plugin that was slow
 /// begin a level below again.
 const PROBATION: u32 = 16;
+
+/// Calls that are watched when one seemed to take long.
+const WATCHED: u32 = 8;
 
 /// How often a call looks whether there are places left that its plugin may take.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -72,6 +77,7 @@ impl Account {
             memory_peak: AtomicUsize::new(0),
             log: LogBudget::default(),
             level: AtomicUsize::new(0),
+            suspect: AtomicU32::new(0),
             quick: AtomicU32::new(0),
         }
     }
@@ -153,6 +159,27 @@ impl Account {
             self.quick.store(0, Ordering::Relaxed);
             self.level.store(level - 1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether its calls are to be watched more closely.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Relaxed) > 0
+    }
+
+    /// One of its calls may have held a serving thread for long.
+    pub(crate) fn suspect(&self) {
+        self.suspect.store(WATCHED, Ordering::Relaxed);
+    }
+
+    /// A call that was watched was quick, or not.
+    pub(crate) fn acquit(&self, was_quick: bool) {
+        if !was_quick {
+            return self.note_level(1, 1);
+        }
+        let less = |suspect: u32| suspect.checked_sub(1);
+        let order = Ordering::Relaxed;
+        // An error says that it is 0 already.
+        let _ = self.suspect.fetch_update(order, order, less);
     }
 
     /// Whether a guest may log so many bytes; `logged` is what its call has

@@ -143,7 +143,7 @@ impl SlowLane {
         let mut level = account.level();
         if level == 0 {
             let quick = std::future::poll_fn(|context| {
-                match staged(SLICE, || call.as_mut().poll(context)) {
+                match watched(account, || staged(SLICE, || call.as_mut().poll(context))) {
                     (Poll::Ready(output), _) => Poll::Ready(Some(output)),
                     (Poll::Pending, Stage::Outlived) => Poll::Ready(None),
                     (Poll::Pending, _) => Poll::Pending,
@@ -242,6 +242,26 @@ async fn compute<F: Future>(
     }
 }
 
+/// Finds out whether work on a serving thread takes too long where nothing
+/// interrupts it: inside of the host, or when an instance is given back. Only
+/// of a plugin that is under suspicion, because a beat came in the middle of a
+/// call, is the processor's time asked for; the clock on the wall would tell of
+/// others' work, too.
+fn watched<T>(account: &Account, work: impl FnOnce() -> T) -> T {
+    if !account.is_suspect() {
+        let before = account.pulse.now();
+        let done = work();
+        if account.pulse.now() != before {
+            account.suspect();
+        }
+        return done;
+    }
+    let before = processor_time();
+    let done = work();
+    account.acquit(processor_time().saturating_sub(before) < SLICE);
+    done
+}
+
 fn staged<T>(most: Duration, work: impl FnOnce() -> T) -> (T, Stage) {
     /// Also where `work` panics.
     struct Leave;
@@ -309,6 +329,25 @@ mod tests {
             assert!(quick >= 16, "{quick}");
         }
         assert_eq!(lane.run(&account, call(Duration::ZERO)).await, thread());
+    }
+
+    #[test]
+    fn one_that_nothing_interrupts_should_be_found_out() {
+        let account = account();
+        let _beating = crate::pulse::Beating::start(&account.pulse, || true);
+        for _ in 0..100 {
+            account.pulse.guest_runs();
+            watched(&account, || {
+                let began = Instant::now();
+                while began.elapsed() < 8 * SLICE {
+                    std::hint::spin_loop();
+                }
+            });
+            if account.level() > 0 {
+                return;
+            }
+        }
+        panic!("it is still served with others");
     }
 
     #[tokio::test]
