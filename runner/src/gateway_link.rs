@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -12,7 +13,7 @@ use sandbox::{Answer, Gateway, GatewayError, Question};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 /// Memory an idle connection keeps for its next frame. A larger frame's memory
 /// is given back when its call is over.
@@ -26,11 +27,12 @@ const OUTSTANDING: usize = 32;
 #[derive(Debug)]
 pub struct GatewayLink {
     outgoing: OwnedWriteHalf,
-    incoming: Mutex<Incoming>,
+    incoming: tokio::sync::Mutex<Incoming>,
     /// Bytes of the frame that was read last; its memory goes with it.
     last_frame: AtomicUsize,
-    /// A question was written half: nothing can be written behind it.
-    torn: AtomicBool,
+    /// The rest of a frame whose sender gave up in the middle: it goes before
+    /// anything else.
+    rest: Mutex<Vec<u8>>,
     /// The gateway sent something else than an answer: nothing that follows can
     /// be trusted, but it may still be told.
     confused: AtomicBool,
@@ -75,9 +77,9 @@ impl GatewayLink {
         let inbox = BytesMut::new();
         GatewayLink {
             outgoing,
-            incoming: Mutex::new(Incoming { stream, inbox }),
+            incoming: tokio::sync::Mutex::new(Incoming { stream, inbox }),
             last_frame: AtomicUsize::new(0),
-            torn: AtomicBool::new(false),
+            rest: Mutex::default(),
             confused: AtomicBool::new(false),
             last_word: AtomicU64::new(0),
             opened: Instant::now(),
@@ -97,6 +99,11 @@ impl GatewayLink {
             let is_answer = frame
                 .as_ref()
                 .is_some_and(|frame| frame.known_type() == Some(RpcType::ExtraInfo));
+            if !is_answer {
+                // The gateway reads one of our frames after the other: one that
+                // calls again has answered what it is going to answer.
+                self.owed.store(0, Ordering::Relaxed);
+            }
             if !is_answer || self.owed.load(Ordering::Relaxed) == 0 {
                 return Ok(frame);
             }
@@ -133,28 +140,23 @@ impl GatewayLink {
         }
     }
 
-    /// Writes a whole frame.
+    /// Writes a whole frame, behind what another sender left half written.
     ///
     /// # Errors
     /// The socket's; the gateway is gone.
-    pub async fn write(&self, mut frame: &[u8]) -> std::io::Result<()> {
-        while !frame.is_empty() {
-            match self.outgoing.try_write(frame) {
-                Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
-                Ok(written) => frame = &frame[written..],
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.outgoing.writable().await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    pub async fn write(&self, frame: &[u8]) -> std::io::Result<()> {
+        self.send(frame, &|| {}).await
     }
 
-    /// Whether a question was left half written, so that not even a reply can
-    /// follow.
-    pub fn is_torn(&self) -> bool {
-        self.torn.load(Ordering::Relaxed)
+    /// The same; calls `begun` when there is no way back.
+    async fn send(&self, frame: &[u8], begun: &(dyn Fn() + Sync)) -> std::io::Result<()> {
+        let left = std::mem::take(&mut *self.rest());
+        Sending::new(self, &left, true).finish(&|| {}).await?;
+        Sending::new(self, frame, false).finish(begun).await
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the connection has to be closed after the reply.
@@ -183,11 +185,24 @@ impl GatewayLink {
     /// after the other, and with many of them both directions would fill up
     /// if the answers had to wait for the last question.
     async fn exchange(&self, questions: &[Question<'_>]) -> Result<Vec<Answer>, GatewayError> {
+        self.drop_late_answers().await?;
         let window = Semaphore::new(OUTSTANDING);
         let writing = self.write_questions(questions, &window);
         let reading = self.read_answers(questions.len(), &window);
         let ((), answers) = tokio::try_join!(writing, reading)?;
         Ok(answers)
+    }
+
+    /// A call that went on after one of its filters was given up must not take
+    /// the answer to that one's question for its own.
+    async fn drop_late_answers(&self) -> Result<(), GatewayError> {
+        while self.owed.load(Ordering::Relaxed) > 0 {
+            // What of the question is still here goes first.
+            self.write(&[]).await.map_err(|_| GatewayError::Gone)?;
+            let answer = self.read_answer().await;
+            answer.inspect_err(|_| self.confused.store(true, Ordering::Relaxed))?;
+        }
+        Ok(())
     }
 
     async fn write_questions(
@@ -203,12 +218,12 @@ impl GatewayLink {
             }
             let frame = extra_info::encode_question(&mut builder, on_the_wire(*question))
                 .map_err(|error| GatewayError::NotAskable(error.to_string()))?;
-            // Stays set where the write is given up half done.
-            self.torn.store(true, Ordering::Relaxed);
-            self.write(frame).await.map_err(|_| GatewayError::Gone)?;
-            self.torn.store(false, Ordering::Relaxed);
+            let begun = || {
+                self.owed.fetch_add(1, Ordering::Relaxed);
+            };
+            let sent = self.send(frame, &begun).await;
+            sent.map_err(|_| GatewayError::Gone)?;
             self.note_word();
-            self.owed.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -245,6 +260,47 @@ impl GatewayLink {
             )));
         }
         extra_info::decode_answer(frame.payload).map_err(|error| wrong(error.to_string()))
+    }
+}
+
+/// A frame on its way out. Given up in the middle, it leaves the rest of it with
+/// the link.
+struct Sending<'a> {
+    link: &'a GatewayLink,
+    rest: &'a [u8],
+    begun: bool,
+}
+
+impl<'a> Sending<'a> {
+    fn new(link: &'a GatewayLink, rest: &'a [u8], begun: bool) -> Self {
+        Sending { link, rest, begun }
+    }
+
+    async fn finish(mut self, begun: &(dyn Fn() + Sync)) -> std::io::Result<()> {
+        while !self.rest.is_empty() {
+            match self.link.outgoing.try_write(self.rest) {
+                Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    if !std::mem::replace(&mut self.begun, true) {
+                        begun();
+                    }
+                    self.rest = &self.rest[written..];
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.link.outgoing.writable().await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if self.begun && !self.rest.is_empty() {
+            *self.link.rest() = self.rest.to_vec();
+        }
     }
 }
 

@@ -172,10 +172,6 @@ impl Connection {
                 .dispatcher
                 .dispatch(&tenant, frame, &self.link, &mut builders, cut)
                 .await;
-            if self.link.is_torn() {
-                tracing::warn!("a connection is closed: a question on it was not written whole");
-                return;
-            }
             if let Err(error) = self.link.write(reply).await {
                 return log_lost(&error);
             }

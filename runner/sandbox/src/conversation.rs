@@ -2,7 +2,7 @@
 //! kept for all filters of the call. (The gateway hands out a response body
 //! only once.)
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,8 +59,9 @@ impl Conversation {
         allowance: Allowance,
     ) -> Result<Vec<Answer>, AskError> {
         let mut missing: Vec<Question<'_>> = Vec::new();
+        let mut seen = HashSet::new();
         for question in questions {
-            if self.known(*question).is_none() && !missing.contains(question) {
+            if self.known(*question).is_none() && seen.insert(*question) {
                 missing.push(*question);
             }
         }
@@ -109,11 +110,14 @@ impl Conversation {
             return Err(AskError::Gateway(error));
         }
         let started = Instant::now();
+        // What holds if this is given up while the gateway still has to answer.
+        self.failed = Some(GatewayError::TooLate(allowance.time.as_millis()));
         let answers = match tokio::time::timeout(time, self.gateway.ask(questions)).await {
             Ok(answers) => answers,
             Err(_) => Err(GatewayError::TooLate(allowance.time.as_millis())),
         };
         self.waited += started.elapsed();
+        self.failed = None;
         match answers {
             Ok(answers) => {
                 for (question, answer) in questions.iter().zip(answers) {

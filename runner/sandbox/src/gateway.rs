@@ -12,7 +12,7 @@ use bytes::Bytes;
 pub const UPSTREAM_URI: Question<'static> = Question::Variable(b"upstream_uri");
 
 /// One question about the call in progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Question<'a> {
     /// A gateway variable by name.
     Variable(&'a [u8]),

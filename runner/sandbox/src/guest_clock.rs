@@ -151,8 +151,16 @@ impl GuestClock {
             self.pulse.guest_runs();
             self.looked.store(self.reading(), Ordering::Relaxed);
             self.looks.store(0, Ordering::Relaxed);
+            let before = self.pulse.now();
             if let Poll::Ready(done) = guest.as_mut().poll(context) {
-                return Poll::Ready(Ok(done));
+                // It was not interrupted where it should have been: the host
+                // worked for it.
+                let is_late = self.pulse.now() != before && self.left() == 0;
+                return Poll::Ready(if is_late {
+                    Err(self.stalled())
+                } else {
+                    Ok(done)
+                });
             }
             self.charge();
             loop {
@@ -164,8 +172,7 @@ impl GuestClock {
                 }
                 match timer.as_mut().as_pin_mut().map(|timer| timer.poll(context)) {
                     Some(Poll::Ready(())) if self.left() == 0 => {
-                        let limit = self.wall_limit.load(Ordering::Relaxed);
-                        return Poll::Ready(Err(Stalled(Duration::from_micros(limit))));
+                        return Poll::Ready(Err(self.stalled()));
                     }
                     Some(Poll::Ready(())) => timer.set(None),
                     Some(Poll::Pending) | None => return Poll::Pending,
@@ -173,6 +180,11 @@ impl GuestClock {
             }
         })
         .await
+    }
+
+    fn stalled(&self) -> Stalled {
+        let limit = self.wall_limit.load(Ordering::Relaxed);
+        Stalled(Duration::from_micros(limit))
     }
 
     /// What is left on the wall. While the guest waits for the gateway it does

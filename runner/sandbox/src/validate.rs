@@ -158,6 +158,19 @@ impl EditLimits {
     }
 }
 
+/// How many variables are asked for at once. A name that comes twice is asked
+/// for once, so there may be more of them than questions, but not without end:
+/// nothing interrupts the host while it reads them.
+pub(crate) fn variable_names(names: usize, questions: u32) -> Result<(), Error> {
+    let most = usize::try_from(questions).unwrap_or(usize::MAX).max(64) * 4;
+    match names > most {
+        false => Ok(()),
+        true => Err(Error::Limit(format!(
+            "{names} variables at once; the most is {most}, four times limits.questions"
+        ))),
+    }
+}
+
 /// A variable's name, as it goes into a question to the gateway.
 pub(crate) fn variable_name(name: &str, longest: usize) -> Result<(), Error> {
     match name.len() {

@@ -8,6 +8,10 @@ use crate::printable::printable;
 /// The log target of all guest lines, so that an operator can filter them.
 const TARGET: &str = "guest";
 
+/// Bytes that a line has around what the guest says, about: an empty one is not
+/// free.
+const AROUND: usize = 256;
+
 impl Host for CallState {
     fn log(&mut self, level: Level, message: String) {
         if self.quiet || !enabled(level) {
@@ -15,7 +19,7 @@ impl Host for CallState {
         }
         let line = printable(&message);
         let account = &self.identity.account;
-        if !account.may_log(line.len(), &mut self.logged) {
+        if !account.may_log(AROUND + line.len(), &mut self.logged) {
             return;
         }
         let (plugin, route) = (&*account.name, &*self.identity.route);

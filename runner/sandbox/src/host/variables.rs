@@ -9,6 +9,7 @@ use crate::{Answer, Question, validate};
 impl CallState {
     async fn variables(&mut self, function: &str, names: &[String]) -> Result<Vec<Answer>, Error> {
         self.in_a_call(function)?;
+        validate::variable_names(names.len(), self.limits().questions)?;
         for name in names {
             validate::variable_name(name, self.limits().header)?;
         }
