@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use sandbox::{CodeOrigin, Engine, Plugin};
+use sandbox::{CodeOrigin, Engine, LoadError, Plugin, SandboxError};
 use tokio::runtime::Handle;
 
 use crate::conf_cache::{PluginConf, Prepared};
@@ -26,6 +27,14 @@ const NAME_LIMIT: usize = 512;
 /// Bytes of a module that may be loaded before its turn: compiling it takes
 /// about a tenth of a second at most, so those it overtakes hardly notice.
 const QUICK: u64 = 64 << 10;
+
+/// Between two tries of a module that cannot be loaded at the moment: double
+/// that after the first, and so on.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How often a start that did not come back in time is tried again.
+const STALLED_TRIES: u32 = 4;
 
 /// The plugins of all tenants.
 pub struct PluginCatalog {
@@ -96,17 +105,38 @@ impl PluginCatalog {
 
     /// Loads every module, the smallest first and one at a time, so that other
     /// cores serve calls meanwhile; a small one that a configuration waits for
-    /// comes before others. Returns how many can be used.
+    /// comes before others. One that only this moment keeps from being loaded is
+    /// tried again after them. Returns how many can be used.
     pub async fn load_all(&self, engine: &Arc<Engine>, settings: &Plugins) -> usize {
-        let mut modules: Vec<_> = self.plugins.iter().collect();
-        modules.sort_by_key(|(_, module)| module.size);
+        let mut modules: Vec<_> = self.plugins.iter().map(|module| (0, module)).collect();
+        modules.sort_by_key(|(_, (_, module))| module.size);
         let mut loaded = 0;
         while !modules.is_empty() {
-            let wanted =
-                |(_, module): &(_, &Module)| module.size <= QUICK && module.checks.any_to_come();
+            let wanted = |(tries, (_, module)): &(u32, (_, &Module))| {
+                *tries == 0 && module.size <= QUICK && module.checks.any_to_come()
+            };
             let next = modules.iter().position(wanted).unwrap_or(0);
-            let ((_, name), module) = modules.remove(next);
-            let outcome = module.load(engine, name, settings).await;
+            let (tries, ((tenant, name), module)) = modules.remove(next);
+            if tries > 0 {
+                let pause = FIRST_PAUSE.saturating_mul(1 << tries.min(16));
+                tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+            }
+            let outcome = match module.load(engine, name, settings).await {
+                Ok(plugin) => Ok(plugin),
+                Err(error) if is_passing(&error, tries) => {
+                    let shown = module.file.display();
+                    tracing::warn!("{shown} cannot be loaded yet, and is tried again: {error:#}");
+                    let key_and_module = self
+                        .plugins
+                        .get_key_value(&(tenant.clone(), Arc::clone(name)));
+                    modules.extend(key_and_module.map(|module| (tries + 1, module)));
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!("{} is refused: {error:#}", module.file.display());
+                    Err(Arc::from(format!("{error:#}")))
+                }
+            };
             loaded += usize::from(outcome.is_ok());
             // Nobody else sets it.
             let _ = module.loading.set(outcome);
@@ -230,7 +260,7 @@ impl Module {
                 ));
             }
             (Some("cwasm"), _) => {
-                let refused = sandbox::LoadError::Precompiled;
+                let refused = LoadError::Precompiled;
                 tracing::error!("{shown} is refused: {refused}");
             }
             _ => tracing::warn!("{shown} is ignored: expected NAME.wasm"),
@@ -243,26 +273,17 @@ impl Module {
         engine: &Arc<Engine>,
         name: &str,
         settings: &Plugins,
-    ) -> Result<Arc<Plugin>, Arc<str>> {
+    ) -> Result<Arc<Plugin>> {
         let shown = self.file.display();
         let started = std::time::Instant::now();
-        match self.try_load(engine, name, settings).await {
-            Ok(plugin) => {
-                let (ms, bytes) = (started.elapsed().as_secs_f64() * 1e3, self.size);
-                let how = match plugin.code_origin() {
-                    CodeOrigin::Compiled => "compiled",
-                    CodeOrigin::DiskCache => "from the cache",
-                };
-                tracing::info!(
-                    "plugin {name} is ready ({shown}, {bytes} bytes, {how}, {ms:.1} ms)"
-                );
-                Ok(plugin)
-            }
-            Err(error) => {
-                tracing::error!("{shown} is refused: {error:#}");
-                Err(Arc::from(format!("{error:#}")))
-            }
-        }
+        let plugin = self.try_load(engine, name, settings).await?;
+        let (ms, bytes) = (started.elapsed().as_secs_f64() * 1e3, self.size);
+        let how = match plugin.code_origin() {
+            CodeOrigin::Compiled => "compiled",
+            CodeOrigin::DiskCache => "from the cache",
+        };
+        tracing::info!("plugin {name} is ready ({shown}, {bytes} bytes, {how}, {ms:.1} ms)");
+        Ok(plugin)
     }
 
     async fn try_load(
@@ -274,6 +295,19 @@ impl Module {
         let (file, limit) = (self.file.clone(), settings.module_size);
         let wasm = tokio::task::spawn_blocking(move || read(&file, limit)).await??;
         Ok(Plugin::load(engine, name, wasm, settings.of(name)).await?)
+    }
+}
+
+/// Whether an error says more of the moment than of the module: others have all
+/// places, or all of the processor. A module whose start does not come back in
+/// time again and again is the reason itself.
+fn is_passing(error: &anyhow::Error, tries: u32) -> bool {
+    match error.downcast_ref::<LoadError>() {
+        Some(LoadError::Start(SandboxError::Saturated(_) | SandboxError::MemoryTaken { .. })) => {
+            true
+        }
+        Some(LoadError::Start(SandboxError::Stalled(_))) => tries < STALLED_TRIES,
+        _ => false,
     }
 }
 
@@ -289,4 +323,32 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>> {
         bail!("it has more than {mib} MiB, the most that limits.module_mib allows");
     }
     Ok(wasm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_moment_forbids_should_be_tried_again() {
+        let second = Duration::from_secs(1);
+        let memory = SandboxError::MemoryTaken {
+            limit: 1,
+            trap: String::new(),
+        };
+        let start = |error| anyhow::Error::from(LoadError::Start(error));
+        let rows = [
+            (start(SandboxError::Saturated(second)), 1000, true),
+            (start(memory), 1000, true),
+            (start(SandboxError::Stalled(second)), 0, true),
+            (start(SandboxError::Stalled(second)), STALLED_TRIES, false),
+            (start(SandboxError::Deadline(second)), 0, false),
+            (start(SandboxError::Trap("x".into())), 0, false),
+            (LoadError::Precompiled.into(), 0, false),
+            (anyhow::anyhow!("it cannot be read"), 0, false),
+        ];
+        for (error, tries, passing) in rows {
+            assert_eq!(is_passing(&error, tries), passing, "{error:#} {tries}");
+        }
+    }
 }

@@ -225,7 +225,12 @@ async fn compute<F: Future>(
             match (polled, stage) {
                 (Poll::Ready(output), _) => Poll::Ready(Some(Ok(output))),
                 (Poll::Pending, Stage::Outlived) => Poll::Ready(Some(Err(()))),
-                (Poll::Pending, Stage::Yielded(_)) => Poll::Pending,
+                (Poll::Pending, Stage::Yielded(_)) => {
+                    // A thread that serves may have been waiting for this
+                    // processor: the kernel lets us finish our turn otherwise.
+                    std::thread::yield_now();
+                    Poll::Pending
+                }
                 // It waits for something else.
                 (Poll::Pending, _) => Poll::Ready(None),
             }
