@@ -147,7 +147,7 @@ fn frames_configurations_and_connections_should_be_counted() {
 
 #[test]
 fn what_plugins_use_should_be_among_the_figures() {
-    let stage = Stage::new(&[("talker", talker(20))], "limits: {log_kib: 1}\n");
+    let stage = Stage::new(&[("talker", talker(20))], "limits: {log_kib: 8}\n");
     stage.ready();
     // 64 KiB of memory, and five bytes a line.
     call(&mut stage.connect(), "talker", "", "request");
@@ -161,7 +161,7 @@ fn what_plugins_use_should_be_among_the_figures() {
         r#"wasm_runner_guest_log_dropped_total{plugin="talker"}"#,
         0.0,
     );
-    let flood = Stage::new(&[("talker", talker(1000))], "limits: {log_kib: 1}\n");
+    let flood = Stage::new(&[("talker", talker(1000))], "limits: {log_kib: 8}\n");
     call(&mut flood.connect(), "talker", "", "request");
     let dropped = flood.figure(r#"wasm_runner_guest_log_dropped_total{plugin="talker"}"#);
     let logged = || flood.runner.log().matches("guest: hello").count() as f64;

@@ -223,24 +223,24 @@ async fn compute<F: Future>(
             let (polled, stage) = staged(most, || call.as_mut().poll(context));
             computed += processor_time().saturating_sub(began);
             match (polled, stage) {
-                (Poll::Ready(output), _) => Poll::Ready(Some(Ok(output))),
-                (Poll::Pending, Stage::Outlived) => Poll::Ready(Some(Err(()))),
-                (Poll::Pending, Stage::Yielded(_)) => {
-                    // A thread that serves may have been waiting for this
-                    // processor: the kernel lets us finish our turn otherwise.
-                    std::thread::yield_now();
-                    Poll::Pending
-                }
-                // It waits for something else.
-                (Poll::Pending, _) => Poll::Ready(None),
+                (Poll::Ready(output), _) => Poll::Ready((Some(output), stage)),
+                (Poll::Pending, stage) => Poll::Ready((None, stage)),
             }
         });
         match outcome.await {
-            Some(Ok(output)) => return Course::Done(output, computed),
-            Some(Err(())) => return Course::Outlived(call),
-            None => {
+            (Some(output), _) => return Course::Done(output, computed),
+            (None, Stage::Outlived) => return Course::Outlived(call),
+            // The plugin's next call has its turn, and then other plugins'.
+            (None, Stage::Yielded(_)) => {
                 drop(turn);
-                // What it waits for wakes this task.
+                // A thread that serves may have been waiting for this processor:
+                // the kernel would let us finish our share.
+                std::thread::yield_now();
+                tokio::task::yield_now().await;
+            }
+            // What it waits for wakes this task.
+            (None, _) => {
+                drop(turn);
                 Once { polled: false }.await;
             }
         }
