@@ -9,13 +9,18 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::stage::*;
 
+/// Waits until the connection that the harness tried the socket with has come and
+/// gone.
+fn alone(stage: &Stage) {
+    stage.reaches("wasm_runner_connections_accepted_total", 1.0);
+    stage.reaches("wasm_runner_connections", 0.0);
+}
+
 #[test]
 fn connections_beyond_the_limit_should_be_told_and_closed() {
     const LIMIT: usize = 3;
     let stage = Stage::new(&[], &format!("limits: {{connections: {LIMIT}}}\n"));
-    // The harness's own connection comes and goes.
-    stage.reaches("wasm_runner_connections_accepted_total", 1.0);
-    stage.reaches("wasm_runner_connections", 0.0);
+    alone(&stage);
     let mut served: Vec<WireClient> = (0..LIMIT).map(|_| stage.connect()).collect();
     for client in &mut served {
         client.prepare(&[("stop", "")]).expect("token");
@@ -59,7 +64,7 @@ fn a_small_limit_of_descriptors_should_lower_that_of_connections() {
     let logged = "limits.connections is lowered from 4096 to";
     assert!(stage.runner.prints(logged, SOON), "{}", stage.runner.log());
     stage.reaches("process_max_fds", descriptors as f64);
-    stage.reaches("wasm_runner_connections", 0.0);
+    alone(&stage);
     let limit = stage
         .figure("wasm_runner_connections_limit")
         .expect("a limit") as usize;
@@ -82,7 +87,7 @@ fn a_small_limit_of_descriptors_should_lower_that_of_connections() {
 fn it_should_outlive_a_moment_without_descriptors() {
     let stage = Stage::new(&[], "");
     stage.ready();
-    stage.reaches("wasm_runner_connections", 0.0);
+    alone(&stage);
     let id = Pid::from_raw(i32::try_from(stage.runner.id()).expect("an id")).expect("an id");
     let folder = format!("/proc/{}/fd", stage.runner.id());
     let open: Vec<u64> = std::fs::read_dir(folder)
