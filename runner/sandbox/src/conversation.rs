@@ -14,6 +14,8 @@ pub(crate) struct Conversation {
     variables: HashMap<Vec<u8>, Answer>,
     request_body: Option<Answer>,
     response_body: Option<Answer>,
+    /// The gateway was asked for the response body, which it hands out once.
+    response_body_asked: bool,
     asked: u32,
     waited: Duration,
     /// The first question that failed. Whatever the guest makes of the error,
@@ -46,6 +48,7 @@ impl Conversation {
             variables: HashMap::new(),
             request_body: None,
             response_body: None,
+            response_body_asked: false,
             asked: 0,
             waited: Duration::ZERO,
             failed: None,
@@ -106,6 +109,16 @@ impl Conversation {
         if time.is_zero() {
             // The answer that did not come is still to come.
             let error = GatewayError::TooLate(allowance.time.as_millis());
+            self.failed = Some(error.clone());
+            return Err(AskError::Gateway(error));
+        }
+        if questions.contains(&Question::ResponseBody)
+            && std::mem::replace(&mut self.response_body_asked, true)
+        {
+            // The gateway would say that there is none, and whoever masks
+            // something in it would have nothing to mask.
+            let lost = "the response body went to a filter that was given up";
+            let error = GatewayError::WrongAnswer(lost.into());
             self.failed = Some(error.clone());
             return Err(AskError::Gateway(error));
         }
@@ -182,6 +195,40 @@ mod tests {
                 Ok(answers.collect())
             })
         }
+    }
+
+    /// Answers nothing.
+    struct Silent;
+
+    impl Gateway for Silent {
+        fn ask<'a>(
+            &'a self,
+            _: &'a [Question<'a>],
+        ) -> Pin<Box<dyn Future<Output = Result<Vec<Answer>, GatewayError>> + Send + 'a>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_response_body_that_was_lost_should_not_pass_for_none() {
+        let mut conversation = Conversation::new(Arc::new(Silent));
+        let mut ask = async |ms| {
+            let allowance = Allowance {
+                questions: 4,
+                time: Duration::from_millis(ms),
+            };
+            let asked = conversation.ask(&[Question::ResponseBody], allowance).await;
+            conversation.forgive();
+            asked
+        };
+        let late = AskError::Gateway(GatewayError::TooLate(5));
+        assert_eq!(ask(5).await, Err(late));
+        // Another filter, with time left.
+        let lost = ask(60_000).await;
+        assert!(
+            matches!(lost, Err(AskError::Gateway(GatewayError::WrongAnswer(_)))),
+            "{lost:?}"
+        );
     }
 
     #[tokio::test]
