@@ -111,6 +111,8 @@ impl PluginCatalog {
         let mut modules: Vec<_> = self.plugins.iter().map(|module| (0, module)).collect();
         modules.sort_by_key(|(_, (_, module))| module.size);
         let mut loaded = 0;
+        // Starts in a row that did not come back in time, by plugin.
+        let mut stalls: BTreeMap<Arc<str>, u32> = BTreeMap::new();
         while !modules.is_empty() {
             let wanted = |(tries, (_, module)): &(u32, (_, &Module))| {
                 *tries == 0 && module.size <= QUICK && module.checks.any_to_come()
@@ -121,9 +123,11 @@ impl PluginCatalog {
                 let pause = FIRST_PAUSE.saturating_mul(1 << tries.min(16));
                 tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
             }
+            let stalled = stalls.entry(Arc::clone(name)).or_default();
             let outcome = match module.load(engine, name, settings).await {
                 Ok(plugin) => Ok(plugin),
-                Err(error) if is_passing(&error, tries) => {
+                Err(error) if is_passing(&error, *stalled) => {
+                    *stalled = if is_stall(&error) { *stalled + 1 } else { 0 };
                     let shown = module.file.display();
                     tracing::warn!("{shown} cannot be loaded yet, and is tried again: {error:#}");
                     let key_and_module = self
@@ -301,14 +305,19 @@ impl Module {
 /// Whether an error says more of the moment than of the module: others have all
 /// places, or all of the processor. A module whose start does not come back in
 /// time again and again is the reason itself.
-fn is_passing(error: &anyhow::Error, tries: u32) -> bool {
+fn is_passing(error: &anyhow::Error, stalled: u32) -> bool {
     match error.downcast_ref::<LoadError>() {
         Some(LoadError::Start(SandboxError::Saturated(_) | SandboxError::MemoryTaken { .. })) => {
             true
         }
-        Some(LoadError::Start(SandboxError::Stalled(_))) => tries < STALLED_TRIES,
-        _ => false,
+        _ => is_stall(error) && stalled < STALLED_TRIES,
     }
+}
+
+/// Whether a start did not come back in time.
+fn is_stall(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<LoadError>();
+    matches!(error, Some(LoadError::Start(SandboxError::Stalled(_))))
 }
 
 /// A whole module, unless it has more than `limit` bytes: compiling one takes
