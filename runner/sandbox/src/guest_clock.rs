@@ -118,8 +118,10 @@ impl GuestClock {
     /// Looks at a guest in the middle of its work, at a beat. Returns what it
     /// has computed, or `None` when it has used up its time.
     pub(crate) fn look(&self) -> Option<Look> {
-        self.pulse.guest_takes_long();
         let computed = self.charge()?;
+        if computed >= SLICE {
+            self.pulse.guest_takes_long();
+        }
         // A guest that lost the processor in between is seen once, however long
         // that was.
         let is_first = self.looks.fetch_add(1, Ordering::Relaxed) == 0 && !is_lane();
