@@ -95,6 +95,7 @@ impl Rooms {
             instances: 8,
             snapshot_memory: 1 << 20,
             cache: None,
+            count_instructions: false,
         };
         let engine = Engine::start(settings).expect("an engine");
         let tenant = Tenant::sole();

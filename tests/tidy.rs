@@ -78,8 +78,16 @@ fn only_its_room_should_name_a_crate() {
         ("sandbox", &["runner", "fuzz"]),
         (
             "protocol",
-            &["runner", "tests/harness", "tests/siege", "bench", "fuzz"],
+            &[
+                "runner",
+                "runner/gateway-model",
+                "tests/harness",
+                "tests/siege",
+                "bench",
+                "fuzz",
+            ],
         ),
+        ("gateway-model", &["runner", "tests/harness"]),
         ("runner", &["fuzz"]),
     ];
     for manifest in files(&["Cargo.toml"]) {
@@ -100,6 +108,7 @@ fn every_dependency_should_earn_its_line() {
     let own = [
         "sandbox",
         "protocol",
+        "gateway-model",
         "guest-sdk",
         "harness",
         "runner",

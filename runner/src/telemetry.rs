@@ -7,8 +7,12 @@ use std::io::IsTerminal;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use sandbox::HOST_CALLS;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
 
@@ -38,18 +42,24 @@ pub fn start(level: LevelFilter, format: LogFormat) -> Log {
         .buffered_lines_limit(WAITING_LINES)
         .finish(std::io::stderr());
     let dropped = DroppedLines(writer.error_counter());
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(writer);
-    match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => log
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines
             .json()
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
-            .init(),
-    }
+            .boxed(),
+    };
+    // What strangers' requests carry is nobody's business here.
+    let filter = Targets::new()
+        .with_default(level)
+        .with_target(HOST_CALLS, LevelFilter::OFF)
+        .with_target("wasmtime_wasi", level.min(LevelFilter::INFO));
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
     // The standard hook writes to stderr itself, past the format, and waits
     // where nobody reads.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));

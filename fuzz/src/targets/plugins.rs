@@ -122,6 +122,7 @@ fn workbench() -> Workbench {
             instances: 16,
             snapshot_memory: 64 << 20,
             cache: None,
+            count_instructions: false,
         };
         Engine::start(settings).expect("an engine")
     });

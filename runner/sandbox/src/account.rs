@@ -1,8 +1,8 @@
 //! What all instances of a plugin have in common: its name, what each may use,
 //! and what they used together. Knows no instance and no call.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -26,6 +26,7 @@ pub(crate) struct Account {
     /// Threads that it may compute on in a slow lane.
     in_lane: Semaphore,
     memory_peak: AtomicUsize,
+    instructions: Mutex<Option<Instructions>>,
     log: LogBudget,
     /// Where its calls begin: see `slow_lane`.
     level: AtomicUsize,
@@ -46,6 +47,17 @@ pub struct PluginUsage {
     pub calls: u32,
     /// Calls that wait until one of those ends.
     pub waiting_calls: u32,
+    /// Instructions that the last call executed, where the engine counts them.
+    pub instructions: Option<Instructions>,
+}
+
+/// Instructions of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instructions {
+    /// Starting the instance and `configure`.
+    pub configure: u64,
+    /// The handler.
+    pub handler: u64,
 }
 
 /// Calls in a row that have to be quick before those of a plugin that was slow
@@ -75,6 +87,7 @@ impl Account {
             places,
             in_lane: Semaphore::new(slow_lane::threads()),
             memory_peak: AtomicUsize::new(0),
+            instructions: Mutex::default(),
             log: LogBudget::default(),
             level: AtomicUsize::new(0),
             suspect: AtomicU32::new(0),
@@ -89,6 +102,7 @@ impl Account {
             log_lines_dropped: self.log.dropped.load(Ordering::Relaxed),
             calls: turns.taken,
             waiting_calls: turns.waiting,
+            instructions: *lock(&self.instructions),
         }
     }
 
@@ -134,6 +148,10 @@ impl Account {
         let turn = tokio::time::timeout(longest, self.in_lane.acquire()).await;
         // It is never closed.
         turn.ok()?.ok()
+    }
+
+    pub(crate) fn note_instructions(&self, instructions: Instructions) {
+        *lock(&self.instructions) = Some(instructions);
     }
 
     pub(crate) fn note_memory(&self, used: usize) {
@@ -205,6 +223,10 @@ impl Account {
         }
         false
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Bytes logged in the present second, over all calls of a plugin.

@@ -4,16 +4,24 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
+/// Where the events of host calls come from. They carry headers and bodies of
+/// strangers, so nobody but the author of a filter may be shown them.
+pub const HOST_CALLS: &str = module_path!();
+
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "filter",
+    // Every host call is an event, with what was passed and what came back; see
+    // `HOST_CALLS`.
     imports: {
-        "apisix:filter/request.path": async,
-        "apisix:filter/request.path-bytes": async,
-        "apisix:filter/request.body": async,
-        "apisix:filter/response.body": async,
-        "apisix:filter/variables": async,
+        "apisix:filter/request.path": async | tracing | verbose_tracing,
+        "apisix:filter/request.path-bytes": async | tracing | verbose_tracing,
+        "apisix:filter/request.body": async | tracing | verbose_tracing,
+        "apisix:filter/response.body": async | tracing | verbose_tracing,
+        "apisix:filter/variables": async | tracing | verbose_tracing,
+        default: tracing | verbose_tracing,
     },
     exports: { default: async },
+
     require_store_data_send: true,
 });

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::account::Account;
 use crate::bindings::apisix::filter::types::Error;
@@ -15,6 +14,7 @@ use crate::guest_clock::GuestClock;
 use crate::limits::{EditLimits, MemoryMeter};
 use crate::request_call::RequestSubject;
 use crate::response_call::ResponseSubject;
+use crate::surroundings::Surroundings;
 use crate::{
     Answer, GatewayError, Limits, Question, RequestCall, RequestEdits, ResponseCall, ResponseEdits,
 };
@@ -45,6 +45,15 @@ pub(crate) enum Edits {
 }
 
 impl OpenCall {
+    /// The number that the gateway gave it.
+    pub(crate) fn id(&self) -> Option<u32> {
+        match self {
+            OpenCall::None => None,
+            OpenCall::Request(call) => Some(call.source().id()),
+            OpenCall::Response(call) => Some(call.source().id()),
+        }
+    }
+
     /// A copy of what was changed so far.
     pub(crate) fn edits(&self) -> Edits {
         match self {
@@ -94,7 +103,7 @@ pub(crate) struct CallState {
     pub(crate) quiet: bool,
     /// Built at the first use of a WASI function, so that a filter without
     /// WASI does not pay for it.
-    wasi: Option<Box<(WasiCtx, ResourceTable)>>,
+    wasi: Option<Box<Surroundings>>,
 }
 
 impl CallState {
@@ -133,6 +142,9 @@ impl CallState {
         self.memory.refused = false;
         self.memory.all_taken = false;
         self.logged = 0;
+        if let Some(wasi) = &self.wasi {
+            wasi.begin_call(self.call.id());
+        }
         self.begin_handler()
     }
 
@@ -146,6 +158,9 @@ impl CallState {
     /// more.
     pub(crate) fn leave_handler(&mut self) -> OpenCall {
         self.in_handler = false;
+        if let Some(wasi) = &self.wasi {
+            wasi.end_call();
+        }
         std::mem::replace(&mut self.call, OpenCall::None)
     }
 
@@ -163,7 +178,8 @@ impl CallState {
     /// Whether the guest holds something of the host that a later instance
     /// would not have: a stream, a timer.
     pub(crate) fn holds_resources(&self) -> bool {
-        self.wasi.as_ref().is_some_and(|wasi| !wasi.1.is_empty())
+        let wasi = self.wasi.as_ref();
+        wasi.is_some_and(|wasi| !wasi.table.is_empty())
     }
 
     /// The request of the current call.
@@ -240,29 +256,22 @@ impl CallState {
     }
 }
 
-/// Random bytes that a guest may ask for at once: nothing interrupts the host
-/// while it makes them.
-const RANDOM_BYTES: u64 = 64 << 10;
-
 fn wrong_phase(function: &str, phases: &str) -> Error {
     Error::WrongPhase(format!("{function} works in {phases} only"))
 }
 
 impl WasiView for CallState {
-    /// Everything that the standard interfaces can reach is empty: no files,
-    /// no sockets, no environment, no arguments, output discarded.
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let handles = self.limits().handles;
+        let (identity, quiet, request) = (&self.identity, self.quiet, self.call.id());
         let wasi = self.wasi.get_or_insert_with(|| {
-            let mut table = ResourceTable::new();
-            table.set_max_capacity(handles);
-            let mut context = WasiCtxBuilder::new();
-            context.max_random_size(RANDOM_BYTES);
-            Box::new((context.build(), table))
+            let surroundings = Surroundings::new(identity, quiet);
+            surroundings.begin_call(request);
+            Box::new(surroundings)
         });
+        let Surroundings { context, table, .. } = &mut **wasi;
         WasiCtxView {
-            ctx: &mut wasi.0,
-            table: &mut wasi.1,
+            ctx: context,
+            table,
         }
     }
 }

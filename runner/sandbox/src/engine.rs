@@ -30,6 +30,9 @@ pub struct EngineSettings {
     pub snapshot_memory: usize,
     /// Where compiled components are kept, if anywhere.
     pub cache: Option<DiskCache>,
+    /// Whether to count the instructions that guests execute, for their
+    /// authors: it makes them slower.
+    pub count_instructions: bool,
 }
 
 /// Where instances come from.
@@ -67,6 +70,7 @@ pub struct Engine {
     wasmtime: wasmtime::Engine,
     allocation: Allocation,
     cache: Option<DiskCache>,
+    counts_instructions: bool,
     slots: Arc<Slots>,
     plain: Linker<CallState>,
     with_wasi: Linker<CallState>,
@@ -86,7 +90,8 @@ impl Engine {
     /// # Errors
     /// wasmtime's, where even the simplest configuration is refused.
     pub fn start(settings: EngineSettings) -> Result<Arc<Self>, wasmtime::Error> {
-        let (wasmtime, allocation) = allocate(settings.instances.max(1))?;
+        let counts_instructions = settings.count_instructions;
+        let (wasmtime, allocation) = allocate(settings.instances.max(1), counts_instructions)?;
         let mut plain = Linker::new(&wasmtime);
         host::link(&mut plain)?;
         let mut with_wasi = plain.clone();
@@ -113,6 +118,7 @@ impl Engine {
             wasmtime,
             allocation,
             cache: settings.cache,
+            counts_instructions,
             slots: Arc::new(Slots::new(slots)),
             plain,
             with_wasi,
@@ -145,6 +151,11 @@ impl Engine {
 
     pub(crate) fn cache(&self) -> Option<&DiskCache> {
         self.cache.as_ref()
+    }
+
+    /// Whether stores have fuel, by which instructions are counted.
+    pub(crate) fn counts_instructions(&self) -> bool {
+        self.counts_instructions
     }
 
     pub(crate) fn linker(&self, with_wasi: bool) -> &Linker<CallState> {
@@ -225,16 +236,20 @@ pub(crate) const TABLES_PER_SLOT: u32 = 4;
 
 /// Tries ever smaller pools: the reservation fails at once where it does not
 /// fit.
-fn allocate(instances: u32) -> Result<(wasmtime::Engine, Allocation), wasmtime::Error> {
+fn allocate(
+    instances: u32,
+    count_instructions: bool,
+) -> Result<(wasmtime::Engine, Allocation), wasmtime::Error> {
     let mut wanted = instances;
     while wanted >= 8 || wanted == instances {
         let strategy = InstanceAllocationStrategy::Pooling(pool(wanted));
-        if let Ok(engine) = wasmtime::Engine::new(config().allocation_strategy(strategy)) {
+        let mut config = config(count_instructions);
+        if let Ok(engine) = wasmtime::Engine::new(config.allocation_strategy(strategy)) {
             return Ok((engine, Allocation::Pooled { instances: wanted }));
         }
         wanted /= 4;
     }
-    let mut config = config();
+    let mut config = config(count_instructions);
     config
         .allocation_strategy(InstanceAllocationStrategy::OnDemand)
         // Memories that begin small and move when they grow, since there is no
@@ -246,12 +261,13 @@ fn allocate(instances: u32) -> Result<(wasmtime::Engine, Allocation), wasmtime::
     Ok((engine, Allocation::OnDemand))
 }
 
-fn config() -> Config {
+fn config(count_instructions: bool) -> Config {
     let mut config = Config::new();
     config
         // Deadlines: about a tenth of the guest's speed, a third of what fuel
         // costs.
         .epoch_interruption(true)
+        .consume_fuel(count_instructions)
         // No guest of ours is concurrent inside; without it an async call is a
         // plain fiber switch.
         .concurrency_support(false)

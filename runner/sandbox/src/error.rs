@@ -21,12 +21,33 @@ pub enum LoadError {
         /// What the file looks like.
         found: String,
     },
-    /// A core module.
+    /// A core module that does not say which interface it was written for.
     #[error(
-        "expected a WebAssembly component, found a core module; turn it into a component first, \
-         for example with `wasm-tools component new`"
+        "found a core module that {}; build it with bindings that wit-bindgen made from wit/ (the \
+         guest-sdk does that for Rust), or turn it into a component with its own tools",
+        if *command {
+            "is a program with a main function, not a filter, and does not describe its interface"
+        } else {
+            "does not describe its interface"
+        }
     )]
-    CoreModule,
+    NoInterface {
+        /// It exports `_start`.
+        command: bool,
+    },
+    /// A core module imports from something that is no interface.
+    #[error("found a core module that imports {name} from {module}, {advice}")]
+    CoreImport {
+        /// Where from.
+        module: String,
+        /// One of the names.
+        name: String,
+        /// What that is, and what to do about it.
+        advice: &'static str,
+    },
+    /// A core module is not what its description says.
+    #[error("found a core module, and no component can be made of it: {0}")]
+    Encoding(String),
     /// wasmtime refuses it.
     #[error("the component is not valid: {0}")]
     Invalid(String),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
 
+use crate::account::Instructions;
 use crate::call_state::{CallState, Edits, Identity, OpenCall};
 use crate::image::Image;
 use crate::instance::{Instance, failure};
@@ -186,6 +187,7 @@ impl Shared {
             true => call.edits(),
             false => Edits::None,
         };
+        let configure = instance.instructions();
         let is_request = matches!(call, OpenCall::Request(_));
         let configuring = instance.open(call);
         if instance.was_configured_now()
@@ -201,6 +203,11 @@ impl Shared {
             }
         };
         self.plugin.account.note_memory(instance.memory());
+        if let (Some(configure), Some(all)) = (configure, instance.instructions()) {
+            let handler = all - configure;
+            let instructions = Instructions { configure, handler };
+            self.plugin.account.note_instructions(instructions);
+        }
         match outcome {
             Ok(verdict) => Ok((self.done(instance, snapshot.as_deref()).await, verdict)),
             // The instance ends here, whatever it was at.

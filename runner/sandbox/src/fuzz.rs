@@ -19,7 +19,7 @@ use crate::{
 /// # Errors
 /// What the file is instead of a component.
 pub fn recognise(wasm: &[u8]) -> Result<(), LoadError> {
-    plugin::recognise(wasm)
+    plugin::recognise(wasm).map(drop)
 }
 
 /// See `shim::without`.

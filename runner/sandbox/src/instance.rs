@@ -46,6 +46,11 @@ impl Instance {
         let slots = engine.slots(image.slots, wait).await?;
         // Made here, because its clock begins to run.
         let mut store = store(engine, state());
+        if engine.counts_instructions() {
+            // It never runs out; what is gone is what was executed.
+            let filled = store.set_fuel(u64::MAX);
+            filled.map_err(|error| failure(&store, &error))?;
+        }
         let started = in_time(&mut store, |store| image.component.instantiate_async(store)).await?;
         match started {
             Ok(instance) => Ok(Instance {
@@ -86,6 +91,12 @@ impl Instance {
     /// Bytes of memory it has.
     pub(crate) fn memory(&self) -> usize {
         self.store.data().memory.used()
+    }
+
+    /// Instructions that it has executed since it was started, where the engine
+    /// counts them.
+    pub(crate) fn instructions(&self) -> Option<u64> {
+        self.store.get_fuel().ok().map(|left| u64::MAX - left)
     }
 
     /// Opens a call for the guest. Returns how long it took to get here.

@@ -11,7 +11,8 @@ use crate::call_state::{CallState, Identity};
 use crate::image::Image;
 use crate::instance::Instance;
 use crate::{
-    CodeOrigin, Engine, LoadError, PluginSettings, disk_cache, imports, outermost, snapshot,
+    CodeOrigin, Engine, LoadError, PluginSettings, componentise, disk_cache, imports, outermost,
+    snapshot,
 };
 
 /// A plugin that can serve calls.
@@ -84,7 +85,7 @@ fn compile(
     wasm: Vec<u8>,
     settings: PluginSettings,
 ) -> Result<Plugin, LoadError> {
-    recognise(&wasm)?;
+    let wasm = component(wasm)?;
     let compiled = disk_cache::component(&engine, &wasm).map_err(|error| refused(&error))?;
     linked(engine, name, wasm, settings, compiled)
 }
@@ -123,9 +124,24 @@ fn refused(error: &wasmtime::Error) -> LoadError {
     }
 }
 
+/// The component in a file, which may be a core module that describes one.
+fn component(wasm: Vec<u8>) -> Result<Vec<u8>, LoadError> {
+    match recognise(&wasm)? {
+        Kind::Component => Ok(wasm),
+        Kind::CoreModule => componentise::component_of(&wasm),
+    }
+}
+
+/// The two formats of WebAssembly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Component,
+    CoreModule,
+}
+
 /// Tells what kind of file it is by its first bytes, and whether it is all
 /// there: it may be in the middle of being copied.
-pub(crate) fn recognise(wasm: &[u8]) -> Result<(), LoadError> {
+pub(crate) fn recognise(wasm: &[u8]) -> Result<Kind, LoadError> {
     if let Some(Precompiled::Module | Precompiled::Component) =
         wasmtime::Engine::detect_precompiled(wasm)
     {
@@ -134,11 +150,13 @@ pub(crate) fn recognise(wasm: &[u8]) -> Result<(), LoadError> {
     // WebAssembly core specification 5.5.16; the component model puts a layer
     // number into the upper half of the version.
     match wasm.get(..8) {
-        Some([0, b'a', b's', b'm', _, _, 1, 0]) if outermost::are_whole(wasm) => Ok(()),
+        Some([0, b'a', b's', b'm', _, _, 1, 0]) if outermost::are_whole(wasm) => {
+            Ok(Kind::Component)
+        }
         Some([0, b'a', b's', b'm', _, _, 1, 0]) => Err(LoadError::Invalid(
             "the file ends in the middle of a section; copy it again".into(),
         )),
-        Some([0, b'a', b's', b'm', ..]) => Err(LoadError::CoreModule),
+        Some([0, b'a', b's', b'm', _, _, 0, 0]) => Ok(Kind::CoreModule),
         _ => Err(LoadError::NotWasm {
             found: describe(wasm),
         }),

@@ -2,7 +2,7 @@
 //! and cannot pass for anything else.
 
 /// Bytes of one line; `wit/log.wit` promises it.
-const LINE_LIMIT: usize = 8 << 10;
+pub(crate) const LINE_LIMIT: usize = 8 << 10;
 
 /// Bytes of what a guest says of its failure: the log has many of those, and a
 /// configuration that was refused keeps its reason.

@@ -226,6 +226,7 @@ fn start_engine(config: &Config) -> Result<Arc<Engine>> {
         instances: config.instances,
         snapshot_memory: config.snapshot_memory,
         cache: open_cache(&config.cache),
+        count_instructions: false,
     };
     let engine = match Engine::start(settings) {
         Ok(engine) => engine,

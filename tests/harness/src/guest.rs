@@ -70,11 +70,26 @@ impl Guest {
     /// test.
     #[must_use]
     pub fn build(&self) -> Vec<u8> {
-        self.try_build()
-            .unwrap_or_else(|error| panic!("{error:#}\n{}", self.wat))
+        self.built(self.described().and_then(|module| component(&module)))
     }
 
-    fn try_build(&self) -> anyhow::Result<Vec<u8>> {
+    /// What a compiler leaves: a core module that describes its interface.
+    ///
+    /// # Panics
+    /// Where the text is no module: a fault of the test.
+    #[must_use]
+    pub fn core_module(&self) -> Vec<u8> {
+        self.built(self.described())
+    }
+
+    fn built(&self, outcome: anyhow::Result<Vec<u8>>) -> Vec<u8> {
+        match outcome {
+            Ok(wasm) => wasm,
+            Err(error) => panic!("{error:#}\n{}", self.wat),
+        }
+    }
+
+    fn described(&self) -> anyhow::Result<Vec<u8>> {
         let mut sources = SourceMap::new();
         for (file, text) in WIT {
             sources.push_str(file, self.edited(text));
@@ -89,14 +104,18 @@ impl Guest {
         let world = resolve.select_world(&[package], Some(self.world))?;
         let mut module = wat::parse_str(self.edited(&self.wat))?;
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
-        ComponentEncoder::default()
-            .validate(true)
-            .module(&module)?
-            .encode()
+        Ok(module)
     }
 
     fn edited(&self, text: &str) -> String {
         let edits = self.wit_edits.iter();
         edits.fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
     }
+}
+
+fn component(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    ComponentEncoder::default()
+        .validate(true)
+        .module(module)?
+        .encode()
 }

@@ -1,8 +1,9 @@
 //! `apisix:filter/log`: the guest's lines in the runner's log, marked as the
-//! guest's, cut and escaped so that they cannot pass for anything else.
+//! guest's, cut and escaped so that they cannot pass for anything else. What a
+//! guest prints (`console`) comes here too.
 
 use crate::bindings::apisix::filter::log::{Host, Level};
-use crate::call_state::{CallState, OpenCall};
+use crate::call_state::{CallState, Identity};
 use crate::printable::printable;
 
 /// The log target of all guest lines, so that an operator can filter them.
@@ -14,31 +15,41 @@ const AROUND: usize = 256;
 
 impl Host for CallState {
     fn log(&mut self, level: Level, message: String) {
-        if self.quiet || !enabled(level) {
-            return;
-        }
-        let line = printable(&message);
-        let account = &self.identity.account;
-        if !account.may_log(AROUND + line.len(), &mut self.logged) {
-            return;
-        }
-        let (plugin, route) = (&*account.name, &*self.identity.route);
-        let request = match &self.call {
-            OpenCall::Request(call) => Some(call.source().id()),
-            OpenCall::Response(call) => Some(call.source().id()),
-            OpenCall::None => None,
-        };
-        match level {
-            Level::Trace => tracing::trace!(target: TARGET, plugin, route, request, "{line}"),
-            Level::Debug => tracing::debug!(target: TARGET, plugin, route, request, "{line}"),
-            Level::Info => tracing::info!(target: TARGET, plugin, route, request, "{line}"),
-            Level::Warn => tracing::warn!(target: TARGET, plugin, route, request, "{line}"),
-            Level::Error => tracing::error!(target: TARGET, plugin, route, request, "{line}"),
+        if !self.quiet {
+            let request = self.call.id();
+            write(&self.identity, request, level, &message, &mut self.logged);
         }
     }
 
     fn enabled(&mut self, level: Level) -> bool {
         enabled(level)
+    }
+}
+
+/// Writes one line of a guest, if it may write it. `logged` is what its call has
+/// written so far.
+pub(crate) fn write(
+    identity: &Identity,
+    request: Option<u32>,
+    level: Level,
+    message: &str,
+    logged: &mut usize,
+) {
+    if !enabled(level) {
+        return;
+    }
+    let line = printable(message);
+    let account = &identity.account;
+    if !account.may_log(AROUND + line.len(), logged) {
+        return;
+    }
+    let (plugin, route) = (&*account.name, &*identity.route);
+    match level {
+        Level::Trace => tracing::trace!(target: TARGET, plugin, route, request, "{line}"),
+        Level::Debug => tracing::debug!(target: TARGET, plugin, route, request, "{line}"),
+        Level::Info => tracing::info!(target: TARGET, plugin, route, request, "{line}"),
+        Level::Warn => tracing::warn!(target: TARGET, plugin, route, request, "{line}"),
+        Level::Error => tracing::error!(target: TARGET, plugin, route, request, "{line}"),
     }
 }
 

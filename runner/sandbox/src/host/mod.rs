@@ -4,7 +4,7 @@
 
 mod chain;
 mod clock;
-mod log;
+pub(crate) mod log;
 mod plugin;
 mod request;
 mod response;
@@ -26,8 +26,9 @@ pub(crate) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     Filter::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)
 }
 
-/// Links the standard WASI interfaces. Those whose answers may differ from one
-/// time to the next leave a mark on who asks.
+/// Links the standard WASI interfaces. Whatever a guest asks of them, they reach
+/// nothing but its log, a coarse clock and random numbers. Those whose answers
+/// may differ from one time to the next leave a mark on who asks.
 pub(crate) fn link_wasi(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     linker.allow_shadowing(true);

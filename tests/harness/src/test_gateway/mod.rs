@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use connection::{Connection, Spent};
 pub use fault::Fault;
-pub use request_phase::NGINX_PAGE;
+pub use gateway_model::request_phase::NGINX_PAGE;
 pub use response_phase::ResponseOutcome;
 
 /// What a route says about the runner.

@@ -1,13 +1,15 @@
-//! What the gateway does to a response after the runner's reply
-//! (`ext-plugin-post-resp`), and how often it calls the upstream for it.
-//!
-//! Must not know how the reply was obtained.
+//! The response phase: a call, how often the upstream is called for it, and
+//! what the gateway does after it fails. What it does with a reply is
+//! `gateway_model`'s.
 
-use protocol::gateway_side::{Asked, HttpRespCall, NamedValue, Reply};
+use gateway_model::request_phase::error_page;
+use gateway_model::response_phase::{
+    self, Answers, Filtered, bare, edited, has_no_body, lower_cased,
+};
+use protocol::gateway_side::Reply;
 
-use super::request_phase::{EXCLUDED, answer, error_page};
 use super::{Fault, Observed, RouteConf, TestGateway};
-use crate::http::{self, ClientResponse, HttpRequest, UpstreamResponse};
+use crate::{ClientResponse, HttpRequest, UpstreamResponse};
 
 /// What the client got, and at what price.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,7 @@ impl TestGateway {
         let mut faults = vec![];
         let first = upstream();
         let response = self.filter_response(route, request, &first, &mut faults);
-        let falls_through = response.body_is_upstreams && first.reads_as_nothing(request);
+        let falls_through = response.falls_through(request, &first);
         let mut outcome = ResponseOutcome {
             response: response.sent(request),
             upstream_calls: 1,
@@ -54,29 +56,11 @@ impl TestGateway {
         upstream: &UpstreamResponse,
         faults: &mut Vec<Fault>,
     ) -> Filtered {
-        let headers: Vec<_> = upstream.headers.iter().map(NamedValue::entry).collect();
         let encode = |frame: &mut protocol::FrameBuilder, id, conf_token| {
-            let call = HttpRespCall {
-                id,
-                status: upstream.status,
-                headers: &headers,
-                conf_token,
-            };
-            call.encode(frame).map(<[u8]>::to_vec)
+            response_phase::encode(frame, upstream, id, conf_token)
         };
-        // Whatever the upstream says it would send, such a response has none.
-        let bodiless = request.method == "HEAD" || matches!(upstream.status, 204 | 304);
-        let mut body = Some(if bodiless {
-            vec![]
-        } else {
-            upstream.body.clone()
-        });
-        let mut answer = |asked: &Asked| match asked {
-            // Handed out once; the second question finds nothing.
-            Asked::RespBody => body.take(),
-            other => answer(request, other),
-        };
-        match self.call(route, &encode, &mut answer, faults) {
+        let mut answers = Answers::new(request, upstream);
+        match self.call(route, &encode, &mut |asked| answers.answer(asked), faults) {
             Ok(Reply::HttpRespCall {
                 status,
                 headers,
@@ -91,124 +75,6 @@ impl TestGateway {
             Err(_) => bare(503, upstream),
         }
     }
-}
-
-/// A response on its way through nginx's output filters.
-struct Filtered {
-    status: u16,
-    headers: Vec<NamedValue>,
-    body: Vec<u8>,
-    body_is_upstreams: bool,
-}
-
-impl Filtered {
-    /// nginx drops the body where HTTP allows none.
-    fn sent(self, request: &HttpRequest) -> ClientResponse {
-        let body = if has_no_body(request, self.status) {
-            vec![]
-        } else {
-            self.body
-        };
-        ClientResponse {
-            status: self.status,
-            headers: self.headers,
-            body,
-        }
-    }
-}
-
-impl From<ClientResponse> for Filtered {
-    fn from(response: ClientResponse) -> Self {
-        let ClientResponse {
-            status,
-            headers,
-            body,
-        } = response;
-        Self {
-            status,
-            headers,
-            body,
-            body_is_upstreams: false,
-        }
-    }
-}
-
-impl UpstreamResponse {
-    /// Whether the gateway's reader meets no chunk of body and no length that
-    /// says so in advance.
-    fn reads_as_nothing(&self, request: &HttpRequest) -> bool {
-        has_no_body(request, self.status) || (self.chunked && self.body.is_empty())
-    }
-}
-
-fn edited(
-    upstream: &UpstreamResponse,
-    status: u16,
-    replacement: &[NamedValue],
-    body: Vec<u8>,
-) -> Filtered {
-    let mut headers = vec![];
-    if replacement.is_empty() {
-        headers = lower_cased(&upstream.headers);
-        headers.retain(|header| !EXCLUDED.iter().any(|name| http::is(header, name)));
-        headers.push(default_type());
-    } else {
-        http::set_or_add(&mut headers, replacement);
-        // nginx speaks for its own connection: it swallows two of these names,
-        // and adds its own to the third.
-        headers.retain(|header| !http::is(header, b"connection") && !http::is(header, b"server"));
-        if headers
-            .iter()
-            .any(|header| http::is(header, b"transfer-encoding"))
-        {
-            headers.push(NamedValue::new("transfer-encoding", "chunked"));
-        }
-        if !headers
-            .iter()
-            .any(|header| http::is(header, b"content-type"))
-        {
-            headers.push(default_type());
-        }
-    }
-    let body_is_upstreams = body.is_empty();
-    Filtered {
-        status: if status == 0 { upstream.status } else { status },
-        headers,
-        body: if body_is_upstreams {
-            upstream.body.clone()
-        } else {
-            body
-        },
-        body_is_upstreams,
-    }
-}
-
-/// After a failure: the upstream's body under nginx's headers alone.
-fn bare(status: u16, upstream: &UpstreamResponse) -> Filtered {
-    let headers = vec![default_type()];
-    Filtered {
-        status,
-        headers,
-        body: upstream.body.clone(),
-        body_is_upstreams: true,
-    }
-}
-
-/// nginx's `default_type`.
-fn default_type() -> NamedValue {
-    NamedValue::new("content-type", "text/plain")
-}
-
-fn has_no_body(request: &HttpRequest, status: u16) -> bool {
-    request.method == "HEAD" || matches!(status, 204 | 304)
-}
-
-fn lower_cased(headers: &[NamedValue]) -> Vec<NamedValue> {
-    let lower = |header: &NamedValue| NamedValue {
-        name: header.name.to_ascii_lowercase(),
-        value: header.value.clone(),
-    };
-    headers.iter().map(lower).collect()
 }
 
 /// An echoed `content-length` that is not the body's.
