@@ -19,6 +19,8 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   runner demo                                   see two filters act on real gateway traffic
+  runner try hello.wasm '/path?x=1'             see what a filter does to a request
+  runner test .                                 run a filter's cases
   runner serve --modules ./filters              serve every ./filters/NAME.wasm as plugin NAME
   runner serve --modules ./filters --listen unix:/run/apisix/runner.sock
   runner bench --socket /run/apisix/runner.sock --plugin NAME";
@@ -29,6 +31,12 @@ pub enum Command {
     /// Serve the filters of a folder to the gateway on a unix socket.
     #[command(after_help = SERVE_HELP)]
     Serve(ServeOptions),
+    /// Try a filter on one request and print what it did.
+    #[command(after_help = TRY_HELP)]
+    Try(TryOptions),
+    /// Run cases, written in YAML, against a filter.
+    #[command(after_help = TEST_HELP)]
+    Test(TestOptions),
     /// Start a runner with two example filters, play captured APISIX requests
     /// against it and print each request before and after.
     Demo,
@@ -78,6 +86,86 @@ pub struct ServeOptions {
     /// Where to listen: unix:PATH, or the path alone.
     #[arg(long, value_name = "unix:PATH")]
     pub listen: Option<String>,
+}
+
+const TRY_HELP: &str = "\
+Loads the filter as `runner serve` does, without a gateway: a model of APISIX
+sends the request, answers the filter's questions and applies its reply. Prints
+the request before and after, every call of the host, the log, and the cost.
+
+The exit status is 0 when the filter let the request pass, changed or stopped
+it, and 1 when it cannot be loaded, refuses its configuration or fails.
+
+Examples:
+  runner try hello.wasm /
+  runner try hello.wasm --conf '{\"header\":\"x-team\"}' POST '/items?page=2' \\
+             -H 'X-A: 1' -d @item.json --var remote_port=4711
+
+  # The response phase: a status, or a whole response.
+  runner try hello.wasm / --response 404
+  runner try hello.wasm / --response '{headers: {Content-Type: text/html}, body: hi}'";
+
+/// Options of `runner try`.
+#[derive(Debug, Args)]
+pub struct TryOptions {
+    /// The filter: a component, or a core module as a compiler leaves it.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A path or a URL; before it the method, unless it is GET.
+    #[arg(value_name = "[METHOD] URL", num_args = 1..=2, required = true)]
+    pub target: Vec<String>,
+    /// The filter's configuration, or @FILE.
+    #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
+    pub conf: String,
+    /// A header of the request.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+    /// The request's body, or @FILE.
+    #[arg(short, long, value_name = "BODY|@FILE")]
+    pub data: Option<String>,
+    /// A variable that the gateway knows.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub variables: Vec<String>,
+    /// Calls the filter in the response phase, on this response of the
+    /// upstream: a status, or JSON or YAML, or @FILE.
+    #[arg(long, value_name = "STATUS|JSON|@FILE")]
+    pub response: Option<String>,
+    /// The client's address.
+    #[arg(long, value_name = "IP")]
+    pub source_address: Option<std::net::IpAddr>,
+    /// What the gateway calls the plugin; the file's name otherwise.
+    #[arg(long, value_name = "NAME")]
+    pub plugin: Option<String>,
+    /// A configuration of the runner, for its limits.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+const TEST_HELP: &str = "\
+Runs the cases of cases.yaml and cases/*.yaml in the folder, each in a fresh
+instance. docs/testing.md has every key of a case; `runner new` writes a file to
+begin with.
+
+Examples:
+  runner test .
+  runner test cases.yaml --filter dist/hello.wasm
+  runner test . --junit report.xml";
+
+/// Options of `runner test`.
+#[derive(Debug, Args)]
+pub struct TestOptions {
+    /// A folder with cases, or one file of them.
+    #[arg(value_name = "DIR|FILE", default_value = ".")]
+    pub path: PathBuf,
+    /// The filter, in place of the one that the cases name.
+    #[arg(long, value_name = "FILE")]
+    pub filter: Option<PathBuf>,
+    /// Writes the results as JUnit XML too.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// A configuration of the runner, for its limits.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 const BENCH_HELP: &str = "\

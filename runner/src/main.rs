@@ -12,6 +12,8 @@ use runner::commands;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(options) => commands::serve::run(&options),
+        Command::Try(options) => commands::try_filter::run(&options),
+        Command::Test(options) => commands::test::run(&options),
         Command::Demo => commands::demo::run(),
         Command::Bench(options) => commands::bench::run(&options),
         Command::Version => commands::version::run(),

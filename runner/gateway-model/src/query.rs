@@ -13,6 +13,51 @@ pub fn escape_path(path: &[u8]) -> Vec<u8> {
     })
 }
 
+/// Reads the path of a request line as nginx does (`$uri`): percent-decoded,
+/// slashes merged, dot segments resolved, the fragment cut off. `None` where
+/// nginx answers 400: a path that does not begin with `/`, leads above the root
+/// or has a NUL byte.
+#[must_use]
+pub fn decode_path(path: &[u8]) -> Option<Vec<u8>> {
+    let end = path.iter().position(|byte| *byte == b'#');
+    let encoded = &path[..end.unwrap_or(path.len())];
+    if !encoded.starts_with(b"/") {
+        return None;
+    }
+    let mut plain = Vec::with_capacity(encoded.len());
+    let mut rest = encoded;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        plain.push(match (first, hex_pair(tail)) {
+            (b'%', Some(byte)) => {
+                rest = &tail[2..];
+                byte
+            }
+            (byte, _) => *byte,
+        });
+    }
+    if plain.contains(&0) {
+        return None;
+    }
+    let segments: Vec<&[u8]> = plain.split(|byte| *byte == b'/').skip(1).collect();
+    let last = segments.len() - 1;
+    let (mut path, mut begins): (Vec<u8>, Vec<usize>) = (vec![b'/'], vec![]);
+    for (index, segment) in segments.into_iter().enumerate() {
+        match segment {
+            b"" | b"." => {}
+            b".." => path.truncate(begins.pop()?),
+            segment => {
+                begins.push(path.len());
+                path.extend_from_slice(segment);
+                if index < last {
+                    path.push(b'/');
+                }
+            }
+        }
+    }
+    Some(path)
+}
+
 /// Writes arguments as `ngx.encode_args` does, in the order given. (The
 /// gateway's order is any: a test should not rely on it.)
 #[must_use]
@@ -113,6 +158,28 @@ mod tests {
             ("/\u{4f60}".as_bytes(), "/%E4%BD%A0"),
         ] {
             assert_eq!(String::from_utf8_lossy(&escape_path(path)), expected);
+        }
+    }
+
+    #[test]
+    fn a_path_should_be_read_as_nginx_reads_it() {
+        for (path, expected) in [
+            ("/", Some("/")),
+            ("/a%20b+c", Some("/a b+c")),
+            ("/a//b/./c/../d/", Some("/a/b/d/")),
+            ("/a/..", Some("/")),
+            ("/a/b/..", Some("/a/")),
+            ("/a/.", Some("/a/")),
+            ("/a%2fb%2F..", Some("/a/")),
+            ("/%zz%4", Some("/%zz%4")),
+            ("/a#b", Some("/a")),
+            ("/..", None),
+            ("/%00", None),
+            ("a", None),
+            ("", None),
+        ] {
+            let read = decode_path(path.as_bytes());
+            assert_eq!(read, expected.map(Into::into), "{path}");
         }
     }
 

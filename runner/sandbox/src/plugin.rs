@@ -29,6 +29,15 @@ pub struct Plugin {
     pub(crate) capture_cost: AtomicU64,
 }
 
+/// Which calls a plugin can serve; one of them at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phases {
+    /// About requests.
+    pub request: bool,
+    /// About responses.
+    pub response: bool,
+}
+
 impl Plugin {
     /// Compiles a component, or finds it compiled in the engine's cache, and
     /// links it on a thread of its own, then proves that an instance of it can
@@ -56,6 +65,14 @@ impl Plugin {
     /// Whether it was compiled when it was loaded.
     pub fn code_origin(&self) -> CodeOrigin {
         self.code_origin
+    }
+
+    /// The phases that it has a handler for.
+    pub fn phases(&self) -> Phases {
+        Phases {
+            request: self.image.request_handler.is_some(),
+            response: self.image.response_handler.is_some(),
+        }
     }
 
     /// What its instances have used so far.

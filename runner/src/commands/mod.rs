@@ -5,4 +5,6 @@ pub mod bench;
 pub mod completions;
 pub mod demo;
 pub mod serve;
+pub mod test;
+pub mod try_filter;
 pub mod version;

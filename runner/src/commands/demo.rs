@@ -2,33 +2,32 @@
 //! and the gateway's side of the conversation played from captured frames.
 //! Everything between the two is what `runner serve` runs.
 
-mod picture;
-
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use protocol::gateway_side::{Reply, decode_reply, set_conf_token};
+use gateway_model::{HttpOutcome, HttpRequest, request_phase};
+use protocol::gateway_side::{NamedValue, Reply, decode_reply, set_conf_token};
 use protocol::http_req_call;
 use tokio::net::UnixStream;
 use tracing::level_filters::LevelFilter;
 
-use self::picture::Picture;
 use super::serve;
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::gateway_link::GatewayLink;
+use crate::picture::Picture;
 use crate::telemetry::{self, DroppedLines};
 
 /// The filters, built from `examples-wasm/`; a test rebuilds and compares them.
 const FILTERS: [(&str, &[u8]); 2] = [
     (
         "rewrite",
-        include_bytes!("../../../../examples-wasm/prebuilt/rewrite.wasm"),
+        include_bytes!("../../../examples-wasm/prebuilt/rewrite.wasm"),
     ),
     (
         "stop",
-        include_bytes!("../../../../examples-wasm/prebuilt/stop.wasm"),
+        include_bytes!("../../../examples-wasm/prebuilt/stop.wasm"),
     ),
 ];
 
@@ -43,18 +42,16 @@ const CAPTURES: [Capture; 2] = [
     Capture {
         title: "a route with the plugin `rewrite`",
         prepare_conf: include_bytes!(
-            "../../../../tests/frames/first-request-id-0.01.c2r.prepareconf.bin"
+            "../../../tests/frames/first-request-id-0.01.c2r.prepareconf.bin"
         ),
-        call: include_bytes!(
-            "../../../../tests/frames/static-route-rewrite.01.c2r.httpreqcall.bin"
-        ),
+        call: include_bytes!("../../../tests/frames/static-route-rewrite.01.c2r.httpreqcall.bin"),
     },
     Capture {
         title: "a route with the plugin `stop`",
         prepare_conf: include_bytes!(
-            "../../../../tests/frames/static-route-stop.01.c2r.prepareconf.bin"
+            "../../../tests/frames/static-route-stop.01.c2r.prepareconf.bin"
         ),
-        call: include_bytes!("../../../../tests/frames/static-route-stop.03.c2r.httpreqcall.bin"),
+        call: include_bytes!("../../../tests/frames/static-route-stop.03.c2r.httpreqcall.bin"),
     },
 ];
 
@@ -111,7 +108,7 @@ async fn play_all(socket: &Path) -> Result<()> {
     }
     for capture in CAPTURES {
         let (before, after) = capture.play(socket).await?;
-        let picture = Picture::new(&before, &after);
+        let picture = Picture::of_request(&before, &after);
         writeln!(
             out,
             "\n{}, request captured from APISIX:\n\n{picture}",
@@ -127,7 +124,7 @@ async fn play_all(socket: &Path) -> Result<()> {
 
 impl Capture {
     /// Sends the configuration, then the call with the token it got.
-    async fn play(&self, socket: &Path) -> Result<(http_req_call::Req, Reply)> {
+    async fn play(&self, socket: &Path) -> Result<(HttpRequest, HttpOutcome)> {
         let link = GatewayLink::new(connect(socket).await?);
         let Reply::PrepareConf { conf_token } = exchange(&link, self.prepare_conf).await? else {
             bail!("the runner did not answer PrepareConf with a token");
@@ -135,9 +132,28 @@ impl Capture {
         let mut call = self.call.to_vec();
         // The captured call carries the token of the runner it was sent to.
         set_conf_token(&mut call, conf_token)?;
-        let reply = exchange(&link, &call).await?;
+        let Reply::HttpReqCall { action, .. } = exchange(&link, &call).await? else {
+            bail!("the runner did not answer the call");
+        };
         let payload = call.split_off(protocol::frame::HEADER_LEN);
-        Ok((http_req_call::Req::decode(payload.into())?, reply))
+        let request = captured(&http_req_call::Req::decode(payload.into())?);
+        let outcome = request_phase::apply(action, &request, true);
+        Ok((request, outcome))
+    }
+}
+
+/// The request as the gateway had it when it sent the call.
+fn captured(call: &http_req_call::Req) -> HttpRequest {
+    let owned = |entry: protocol::Entry<'_>| NamedValue {
+        name: entry.name.to_vec(),
+        value: entry.value.map(<[u8]>::to_vec),
+    };
+    HttpRequest {
+        path: call.path().unwrap_or_default().to_vec(),
+        args: call.args().map(owned).collect(),
+        headers: call.headers().map(owned).collect(),
+        src_ip: call.src_ip().to_vec(),
+        ..HttpRequest::new(call.method().unwrap_or("?"), "/")
     }
 }
 
