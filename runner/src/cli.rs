@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::new::known_languages;
+
 /// Runs APISIX external plugins as sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
 #[command(name = "runner", version, arg_required_else_help = true, after_help = EXAMPLES)]
@@ -19,6 +21,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   runner demo                                   see two filters act on real gateway traffic
+  runner new hello --lang js                    begin a filter of your own
   runner try hello.wasm '/path?x=1'             see what a filter does to a request
   runner test .                                 run a filter's cases
   runner serve --modules ./filters              serve every ./filters/NAME.wasm as plugin NAME
@@ -31,6 +34,9 @@ pub enum Command {
     /// Serve the filters of a folder to the gateway on a unix socket.
     #[command(after_help = SERVE_HELP)]
     Serve(ServeOptions),
+    /// Write a project that builds a filter, in any of several languages.
+    #[command(after_help = new_help())]
+    New(NewOptions),
     /// Try a filter on one request and print what it did.
     #[command(after_help = TRY_HELP)]
     Try(TryOptions),
@@ -86,6 +92,33 @@ pub struct ServeOptions {
     /// Where to listen: unix:PATH, or the path alone.
     #[arg(long, value_name = "unix:PATH")]
     pub listen: Option<String>,
+}
+
+fn new_help() -> String {
+    format!(
+        "\
+The project holds a filter that works, cases that it passes, the interface and
+the lock files. Writing it needs no network and no toolchain; ./build in it does.
+
+Languages:
+{}
+
+Examples:
+  runner new hello --lang js
+  cd hello && ./build && runner try dist/hello.wasm /",
+        known_languages()
+    )
+}
+
+/// Options of `runner new`.
+#[derive(Debug, Args)]
+pub struct NewOptions {
+    /// The folder to make. Its name is the plugin's.
+    #[arg(value_name = "NAME")]
+    pub name: PathBuf,
+    /// The language.
+    #[arg(short, long, value_name = "LANGUAGE", default_value = "rust")]
+    pub lang: String,
 }
 
 const TRY_HELP: &str = "\

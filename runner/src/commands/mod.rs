@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod completions;
 pub mod demo;
+pub mod new;
 pub mod serve;
 pub mod test;
 pub mod try_filter;
