@@ -37,6 +37,11 @@ pub enum Command {
     /// Write a project that builds a filter, in any of several languages.
     #[command(after_help = new_help())]
     New(NewOptions),
+    /// Say what a filter is, what it needs, and whether it can serve.
+    #[command(
+        after_help = "The exit status is 1 where the filter cannot be loaded.\n\nExample:\n  runner check dist/hello.wasm"
+    )]
+    Check(CheckOptions),
     /// Try a filter on one request and print what it did.
     #[command(after_help = TRY_HELP)]
     Try(TryOptions),
@@ -119,6 +124,17 @@ pub struct NewOptions {
     /// The language.
     #[arg(short, long, value_name = "LANGUAGE", default_value = "rust")]
     pub lang: String,
+}
+
+/// Options of `runner check`.
+#[derive(Debug, Args)]
+pub struct CheckOptions {
+    /// The filter: a component, or a core module as a compiler leaves it.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A configuration of the runner, for its limits.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 const TRY_HELP: &str = "\

@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(options) => commands::serve::run(&options),
         Command::New(options) => commands::new::run(&options),
+        Command::Check(options) => commands::check::run(&options),
         Command::Try(options) => commands::try_filter::run(&options),
         Command::Test(options) => commands::test::run(&options),
         Command::Demo => commands::demo::run(),

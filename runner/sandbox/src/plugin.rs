@@ -23,6 +23,7 @@ pub struct Plugin {
     pub(crate) settings: PluginSettings,
     pub(crate) image: Image,
     code_origin: CodeOrigin,
+    pub(crate) was_core_module: bool,
     /// What it was compiled from; snapshots are made of it.
     pub(crate) wasm: Vec<u8>,
     /// What capturing a configuration has cost, or will: microseconds.
@@ -102,9 +103,17 @@ fn compile(
     wasm: Vec<u8>,
     settings: PluginSettings,
 ) -> Result<Plugin, LoadError> {
-    let wasm = component(wasm)?;
+    let kind = recognise(&wasm)?;
+    let wasm = match kind {
+        Kind::Component => wasm,
+        Kind::CoreModule => componentise::component_of(&wasm)?,
+    };
     let compiled = disk_cache::component(&engine, &wasm).map_err(|error| refused(&error))?;
-    linked(engine, name, wasm, settings, compiled)
+    let plugin = linked(engine, name, wasm, settings, compiled)?;
+    Ok(Plugin {
+        was_core_module: kind == Kind::CoreModule,
+        ..plugin
+    })
 }
 
 /// `compiled` is the code of `wasm`, in whatever way it was made.
@@ -126,6 +135,7 @@ pub(crate) fn linked(
         settings,
         image,
         code_origin,
+        was_core_module: false,
         capture_cost: AtomicU64::new(snapshot::expected_cost(wasm.len())),
         wasm,
     })
@@ -138,14 +148,6 @@ fn refused(error: &wasmtime::Error) -> LoadError {
     match text.contains("pooling allocator") {
         true => LoadError::TooLarge(text),
         false => LoadError::Invalid(text),
-    }
-}
-
-/// The component in a file, which may be a core module that describes one.
-fn component(wasm: Vec<u8>) -> Result<Vec<u8>, LoadError> {
-    match recognise(&wasm)? {
-        Kind::Component => Ok(wasm),
-        Kind::CoreModule => componentise::component_of(&wasm),
     }
 }
 

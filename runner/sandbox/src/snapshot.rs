@@ -61,16 +61,28 @@ pub(crate) struct Readable {
 
 /// Rebuilds and compiles a component so that its state can be read.
 pub(crate) fn readable(plugin: &Plugin) -> Result<Readable, NotCaptured> {
+    let Rebuilt { direct, wasm } = rebuilt(plugin)?;
+    let component = Component::new(plugin.engine.wasmtime(), &wasm).map_err(unsupported)?;
+    let image = Image::link(&plugin.engine, &component)?;
+    Ok(Readable { image, direct })
+}
+
+/// A component whose state can be read.
+pub(crate) struct Rebuilt {
+    direct: Option<Vec<u8>>,
+    wasm: Vec<u8>,
+}
+
+/// Rebuilds a component so that its state can be read, or says why that cannot
+/// be done.
+pub(crate) fn rebuilt(plugin: &Plugin) -> Result<Rebuilt, NotCaptured> {
     if shim::owns_resources(&plugin.wasm) {
         return Err(NotCaptured::OwnResources);
     }
     let direct = shim::without(&plugin.wasm);
-    let (_, wasm) = Wizer::new()
-        .instrument_component(direct.as_deref().unwrap_or(&plugin.wasm))
-        .map_err(unsupported)?;
-    let component = Component::new(plugin.engine.wasmtime(), &wasm).map_err(unsupported)?;
-    let image = Image::link(&plugin.engine, &component)?;
-    Ok(Readable { image, direct })
+    let instrumented = Wizer::new().instrument_component(direct.as_deref().unwrap_or(&plugin.wasm));
+    let (_, wasm) = instrumented.map_err(unsupported)?;
+    Ok(Rebuilt { direct, wasm })
 }
 
 /// Configures an instance of its own and captures what comes out. `strict`:

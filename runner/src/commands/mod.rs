@@ -2,6 +2,7 @@
 //! them work; none knows how a call is served.
 
 pub mod bench;
+pub mod check;
 pub mod completions;
 pub mod demo;
 pub mod new;

@@ -1,0 +1,137 @@
+//! `runner check`: what a filter is and whether it can serve, before it stands
+//! in a folder of modules.
+
+use std::io::Write;
+use std::path::Path;
+
+use anstyle::Style;
+use anyhow::Result;
+use sandbox::{Description, Import, Limits};
+
+use super::try_filter::{bytes, duration, plugin_name};
+use crate::cli::CheckOptions;
+use crate::config::{self, ProcessEnvironment};
+use crate::trial::{Candidate, Workshop};
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+
+/// Loads a filter and says what it is.
+///
+/// # Errors
+/// Where it cannot be loaded: why, in its author's terms.
+pub fn run(options: &CheckOptions) -> Result<()> {
+    let config = config::load(options.config.as_deref(), None, &ProcessEnvironment)?;
+    let name = plugin_name(&options.file)?;
+    let limits = config.plugins.of(&name).limits;
+    let workshop = Workshop::open(config)?;
+    let candidate = workshop.load(&options.file, &name)?;
+    let description = candidate.plugin.describe();
+    let mut out = anstream::stdout();
+    identity(&mut out, &options.file, &name, &description)?;
+    interfaces(&mut out, &description)?;
+    costs(&mut out, &candidate, &description, &limits)?;
+    Ok(())
+}
+
+fn identity(
+    out: &mut impl Write,
+    file: &Path,
+    name: &str,
+    description: &Description,
+) -> std::io::Result<()> {
+    let size = bytes(description.component_size);
+    let kind = match description.was_core_module {
+        true => "a core module, made a component on load",
+        false => "a component",
+    };
+    writeln!(
+        out,
+        "{BOLD}{name}{BOLD:#} ({}): {kind}, {size}",
+        file.display()
+    )?;
+    let phases = [
+        (
+            description.phases.request,
+            "requests   ext-plugin-pre-req and ext-plugin-post-req",
+        ),
+        (
+            description.phases.response,
+            "responses  ext-plugin-post-resp",
+        ),
+    ];
+    for (serves, phase) in phases {
+        match serves {
+            true => writeln!(out, "  serves        {phase}")?,
+            false => writeln!(out, "  {DIM}does not serve {phase}{DIM:#}")?,
+        }
+    }
+    Ok(())
+}
+
+fn interfaces(out: &mut impl Write, description: &Description) -> std::io::Result<()> {
+    for export in &description.exports {
+        writeln!(out, "  exports       {export}")?;
+    }
+    let (wasi, own): (Vec<&Import>, Vec<&Import>) = description
+        .imports
+        .iter()
+        .partition(|import| import.interface.starts_with("wasi:"));
+    for import in own {
+        let functions = import.functions.join(", ");
+        writeln!(
+            out,
+            "  imports       {} {DIM}{functions}{DIM:#}",
+            import.interface
+        )?;
+    }
+    if !wasi.is_empty() {
+        let names: Vec<&str> = wasi
+            .iter()
+            .map(|import| import.interface.as_str())
+            .collect();
+        let names = names.join(", ");
+        writeln!(
+            out,
+            "  imports       WASI: output goes to the log, clocks tell milliseconds, there are no \
+             files, sockets, environment or arguments {DIM}({names}){DIM:#}"
+        )?;
+    }
+    writeln!(out, "  needs         no grants")
+}
+
+fn costs(
+    out: &mut impl Write,
+    candidate: &Candidate<'_>,
+    description: &Description,
+    limits: &Limits,
+) -> std::io::Result<()> {
+    let (loaded, code) = (duration(candidate.loaded_in), bytes(description.code_size));
+    let how = match candidate.was_compiled() {
+        true => "compiled",
+        false => "read from the cache",
+    };
+    writeln!(out, "  code          {code}, {how} in {loaded}")?;
+    let (initial, most) = (bytes(description.initial_memory), bytes(limits.memory));
+    let (elements, most_elements) = (description.initial_table_elements, limits.table_elements);
+    writeln!(
+        out,
+        "  memory        {initial} to begin with, of at most {most} (limits.memory_mib); {elements} \
+         table elements of {most_elements}"
+    )?;
+    writeln!(
+        out,
+        "  places        {} for each instance",
+        description.places
+    )?;
+    match &description.not_capturable {
+        None => writeln!(
+            out,
+            "  snapshot      can be made of a configuration that is used often"
+        ),
+        Some(reason) => writeln!(
+            out,
+            "  snapshot      none, so each fresh instance runs configure: {reason}"
+        ),
+    }
+}
