@@ -18,7 +18,8 @@ fn main() -> std::io::Result<()> {
     replies()?;
     structured()?;
     configurations()?;
-    components()
+    components()?;
+    core_modules()
 }
 
 fn root() -> PathBuf {
@@ -409,4 +410,29 @@ fn components() -> std::io::Result<()> {
         b"\0asm\x0d\0\x01\0\x04\x08\0asm\x0d\0\x01\0",
     )?;
     write("components", "core-module", b"\0asm\x01\0\0\0")
+}
+
+/// What compilers leave: with imports of the interface, with those of WASI
+/// preview 1, without any.
+fn core_modules() -> std::io::Result<()> {
+    const OK: &str = "i32.const 0";
+    let guests = [
+        ("nothing", ""),
+        (
+            "interface",
+            r#"(import "apisix:filter/request@0.1.0" "set-header"
+                 (func $set (param i32 i32 i32 i32 i32)))"#,
+        ),
+        (
+            "preview-1",
+            r#"(import "wasi_snapshot_preview1" "fd_write"
+                 (func (param i32 i32 i32 i32) (result i32)))"#,
+        ),
+        ("linker", r#"(import "env" "abort" (func))"#),
+    ];
+    for (name, items) in guests {
+        let module = Guest::request_filter(items, OK, OK).core_module();
+        write("core_modules", name, &module)?;
+    }
+    Ok(())
 }

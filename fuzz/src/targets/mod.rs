@@ -18,6 +18,8 @@ pub mod components;
 #[cfg(feature = "stable")]
 pub mod configuration;
 #[cfg(feature = "stable")]
+pub mod core_modules;
+#[cfg(feature = "stable")]
 pub mod outcomes;
 #[cfg(feature = "stable")]
 pub mod plugins;
@@ -130,6 +132,14 @@ pub const TARGETS: &[Target] = &[
         words: components::WORDS,
         max_len: 32 * 1024,
         tried_by_tests: 5000,
+    },
+    #[cfg(feature = "stable")]
+    Target {
+        name: "core_modules",
+        attack: core_modules::attack,
+        words: core_modules::WORDS,
+        max_len: 8192,
+        tried_by_tests: 3000,
     },
     #[cfg(feature = "stable")]
     Target {

@@ -30,6 +30,9 @@ pub struct Description {
     pub not_capturable: Option<String>,
 }
 
+/// Bytes of a page of memory, in which wasmtime counts them.
+const PAGE: usize = 64 << 10;
+
 /// An interface and what of it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
@@ -71,7 +74,9 @@ impl Plugin {
             component_size: self.wasm.len(),
             was_core_module: self.was_core_module,
             code_size: code.end.addr() - code.start.addr(),
-            initial_memory: usize::try_from(memory.unwrap_or_default()).unwrap_or(usize::MAX),
+            initial_memory: usize::try_from(memory.unwrap_or_default())
+                .unwrap_or(usize::MAX)
+                .saturating_mul(PAGE),
             initial_table_elements: usize::try_from(elements.unwrap_or_default())
                 .unwrap_or(usize::MAX),
             places: self.image.slots,

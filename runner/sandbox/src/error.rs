@@ -21,14 +21,14 @@ pub enum LoadError {
         /// What the file looks like.
         found: String,
     },
-    /// A core module that does not say which interface it was written for.
+    /// A core module that is no filter.
     #[error(
         "found a core module that {}; build it with bindings that wit-bindgen made from wit/ (the \
          guest-sdk does that for Rust), or turn it into a component with its own tools",
         if *command {
-            "is a program with a main function, not a filter, and does not describe its interface"
+            "is a program with a main function and exports nothing of apisix:filter"
         } else {
-            "does not describe its interface"
+            "exports nothing of apisix:filter"
         }
     )]
     NoInterface {

@@ -11,7 +11,8 @@ use wasmtime_wizer::Wizer;
 
 use crate::{
     CodeOrigin, Engine, Failed, Filter, LoadError, Plugin, PluginSettings, RequestCall,
-    ResponseCall, SandboxError, Verdict, outermost, plugin, request_call, restore, shim, snapshot,
+    ResponseCall, SandboxError, Verdict, componentise, outermost, plugin, request_call, restore,
+    shim, snapshot,
 };
 
 /// See `plugin::recognise`.
@@ -20,6 +21,14 @@ use crate::{
 /// What the file is instead of a component.
 pub fn recognise(wasm: &[u8]) -> Result<(), LoadError> {
     plugin::recognise(wasm).map(drop)
+}
+
+/// See `componentise::component_of`.
+///
+/// # Errors
+/// Why no component can be made of the module.
+pub fn component_of(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    componentise::component_of(module)
 }
 
 /// See `shim::without`.

@@ -7,11 +7,11 @@ use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
 use crate::LoadError;
 
-const PACKAGE: &str = "apisix:filter/";
-const VERSION: &str = "0.1.0";
+pub(crate) const PACKAGE: &str = "apisix:filter/";
+pub(crate) const VERSION: &str = "0.1.0";
 
 /// The interfaces a filter may import, with the text that declares them.
-const OFFERED: [(&str, &str); 8] = [
+pub(crate) const OFFERED: [(&str, &str); 8] = [
     ("types", include_str!("../../../wit/types.wit")),
     ("request", include_str!("../../../wit/request.wit")),
     ("response", include_str!("../../../wit/response.wit")),
@@ -68,7 +68,17 @@ pub(crate) fn check_exports(component: &Component) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn check_own(component: &Component, import: &str, item: &ComponentItem) -> Result<(), LoadError> {
+/// Checks a function of one of our interfaces, `import` without the package.
+pub(crate) fn check_function(import: &str, function: &str) -> Result<(), LoadError> {
+    let (interface, text) = offered(import)?;
+    match declares(text, function) {
+        true => Ok(()),
+        false => Err(unknown_function(interface, function)),
+    }
+}
+
+/// The interface and its text, where it is one of ours in a version of ours.
+fn offered(import: &str) -> Result<(&str, &'static str), LoadError> {
     let (interface, wanted) = import.split_once('@').unwrap_or((import, "no version"));
     let Some((_, text)) = OFFERED.iter().find(|(offered, _)| *offered == interface) else {
         return Err(unknown(&format!("{PACKAGE}{import}")));
@@ -80,6 +90,11 @@ fn check_own(component: &Component, import: &str, item: &ComponentItem) -> Resul
             offered: VERSION.to_owned(),
         });
     }
+    Ok((interface, text))
+}
+
+fn check_own(component: &Component, import: &str, item: &ComponentItem) -> Result<(), LoadError> {
+    let (interface, text) = offered(import)?;
     match item {
         ComponentItem::ComponentInstance(instance) => {
             check_functions(component, interface, text, instance)
@@ -91,7 +106,7 @@ fn check_own(component: &Component, import: &str, item: &ComponentItem) -> Resul
 }
 
 /// Versions below 1.0.0 are compatible within their minor version.
-fn on_the_same_track(wanted: &str) -> bool {
+pub(crate) fn on_the_same_track(wanted: &str) -> bool {
     let minor = |version: &str| version.rsplit_once('.').map(|(minor, _)| minor.to_owned());
     !wanted.contains('-') && minor(wanted) == minor(VERSION)
 }
@@ -105,14 +120,18 @@ fn check_functions(
     for (function, item) in instance.exports(component.engine()) {
         let is_function = matches!(item.ty, ComponentItem::ComponentFunc(_));
         if is_function && !declares(text, function) {
-            return Err(LoadError::UnknownFunction {
-                interface: format!("{PACKAGE}{interface}"),
-                function: function.to_owned(),
-                offered: VERSION.to_owned(),
-            });
+            return Err(unknown_function(interface, function));
         }
     }
     Ok(())
+}
+
+fn unknown_function(interface: &str, function: &str) -> LoadError {
+    LoadError::UnknownFunction {
+        interface: format!("{PACKAGE}{interface}"),
+        function: function.to_owned(),
+        offered: VERSION.to_owned(),
+    }
 }
 
 /// Whether a WIT text declares a function of this name.

@@ -16,6 +16,10 @@ use crate::trial::{Candidate, Workshop};
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
+/// Functions of one interface that are named. Bindings that bring all of them
+/// say nothing of what is used.
+const FEW: usize = 12;
+
 /// Loads a filter and says what it is.
 ///
 /// # Errors
@@ -78,7 +82,10 @@ fn interfaces(out: &mut impl Write, description: &Description) -> std::io::Resul
         .iter()
         .partition(|import| import.interface.starts_with("wasi:"));
     for import in own {
-        let functions = import.functions.join(", ");
+        let functions = match import.functions.len() {
+            few if few <= FEW => import.functions.join(", "),
+            many => format!("{many} functions"),
+        };
         writeln!(
             out,
             "  imports       {} {DIM}{functions}{DIM:#}",
