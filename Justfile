@@ -17,6 +17,11 @@ release:
 examples *NAMES:
     examples-wasm/build {{NAMES}}
 
+# NAMES are languages of `runner new`; all of them, where none is named.
+# Build the project of every language to target/languages/.
+languages *NAMES:
+    templates/build-all {{NAMES}}
+
 # PEER_SOCKET, PEER_PLUGIN and PEER_CONF in the environment name another runner
 # to measure on the same work. Ten minutes; --quick takes one or two.
 # Measure the runner beside a floor, into bench/results/.
@@ -44,7 +49,7 @@ soak MINUTES *OPTIONS: examples
     target/release/siege soak {{MINUTES}} {{OPTIONS}}
 
 # Install what the tests need, then run all of them.
-test: setup examples check-gen
+test: setup examples languages check-gen
     cargo test --locked --workspace
 
 # cargo-fuzz where there is a nightly compiler, the stable engine for the rest.
@@ -56,9 +61,10 @@ fuzz SECONDS="60":
 setup:
     tests/setup
 
-# Write the code that is generated from schema/.
+# Write what is generated from schema/ and wit/.
 gen:
     schema/generate
+    GENERATE=1 cargo test --locked -p runner --test generated
 
 # Fail if the generated code is not what schema/ gives.
 check-gen:
