@@ -64,11 +64,13 @@ setup:
 # Write what is generated from schema/ and wit/.
 gen:
     schema/generate
+    tests/js-types/generate
     GENERATE=1 cargo test --locked -p runner --test generated
 
 # Fail if the generated code is not what schema/ gives.
 check-gen:
     schema/generate --check
+    tests/js-types/generate --check
 
 # Fail on anything rustfmt or clippy would change.
 lint:
