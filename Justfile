@@ -29,6 +29,12 @@ bench *OPTIONS: examples
     cargo build --locked --release -p runner -p bench
     target/release/measure matrix {{OPTIONS}}
 
+# PEER_... as above.
+# Measure the same filter in every language, into bench/results/.
+bench-languages *OPTIONS: languages
+    cargo build --locked --release -p runner -p bench
+    target/release/measure languages --modules target/languages/modules {{OPTIONS}}
+
 # Needs valgrind; some minutes.
 # Count the instructions of a request with callgrind, into bench/results/.
 callgrind *OPTIONS: examples

@@ -62,10 +62,12 @@ fn the_bindings_for_c_should_be_those_of_the_interface() {
 /// those are ours.
 #[test]
 fn the_bindings_for_go_should_be_those_of_the_interface() {
-    let mut options = wit_bindgen_go::Opts::default();
-    // Whatever gofmt there is would have a say otherwise.
-    options.format = wit_bindgen_go::Format::False;
-    options.pkg_name = Some("my-filter/apisix/internal".into());
+    let options = wit_bindgen_go::Opts {
+        // Whatever gofmt there is would have a say otherwise.
+        format: wit_bindgen_go::Format::False,
+        pkg_name: Some("my-filter/apisix/internal".into()),
+        ..wit_bindgen_go::Opts::default()
+    };
     let files = generated(options.build());
     let mut compared = 0;
     for (name, bytes) in files {

@@ -7,6 +7,7 @@ mod cases;
 mod extremes;
 mod gateway;
 mod instructions;
+mod languages;
 mod machine;
 mod matrix;
 mod modules;
@@ -47,6 +48,15 @@ struct Cli {
 enum What {
     /// Every load on every program, in turn, over several rounds.
     Matrix(MatrixOptions),
+    /// The same filter in every language, fresh and warm.
+    Languages {
+        /// Rounds, of which the median is taken.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// Seconds of each measurement.
+        #[arg(long, default_value_t = 1.0)]
+        seconds: f64,
+    },
     /// Instructions per request, counted by callgrind.
     Instructions {
         /// Requests in the shorter of two runs.
@@ -95,6 +105,16 @@ fn run(cli: &Cli) -> Result<()> {
     std::fs::create_dir_all(&cli.out)?;
     match &cli.what {
         What::Matrix(options) => matrix(cli, options),
+        What::Languages { rounds, seconds } => {
+            let plan = languages::Plan {
+                programs: programs()?,
+                modules: cli.modules.clone(),
+                rounds: *rounds,
+                time: Duration::try_from_secs_f64(*seconds).context("--seconds")?,
+                peer: Peer::of_environment(),
+            };
+            write(&cli.out.join("languages.md"), &languages::run(&plan)?)
+        }
         What::Instructions { requests } => {
             let runner = programs()?.join("runner");
             let text = instructions::run(&runner, &cli.modules, *requests)?;
