@@ -214,6 +214,9 @@ impl Work {
     }
 
     fn sweep(&mut self) {
+        // A version of a plugin that was replaced.
+        self.readable
+            .take_if(|(plugin, _)| plugin.strong_count() == 0);
         let mut bytes = 0;
         self.watched.retain(|filter| {
             let Some(filter) = filter.upgrade() else {

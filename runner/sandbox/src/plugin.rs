@@ -34,6 +34,10 @@ impl Plugin {
     /// be started. Never call it inside a call: it takes milliseconds to
     /// seconds.
     ///
+    /// `before` is the version that this one is to follow: both have one
+    /// account, so that a plugin has no larger share of anything while calls
+    /// of two versions run, and its figures go on.
+    ///
     /// # Errors
     /// [`LoadError`], in the terms of the component's author.
     pub async fn load(
@@ -41,13 +45,18 @@ impl Plugin {
         name: &str,
         wasm: Vec<u8>,
         settings: PluginSettings,
+        before: Option<&Plugin>,
     ) -> Result<Arc<Self>, LoadError> {
         let (engine, name) = (Arc::clone(engine), Arc::from(name));
         let compiled = tokio::task::spawn_blocking(move || compile(engine, name, wasm, settings));
-        let plugin = match compiled.await {
-            Ok(plugin) => Arc::new(plugin?),
+        let mut plugin = match compiled.await {
+            Ok(plugin) => plugin?,
             Err(panic) => return Err(LoadError::Invalid(format!("the compiler failed: {panic}"))),
         };
+        if let Some(before) = before {
+            plugin.account = Arc::clone(&before.account);
+        }
+        let plugin = Arc::new(plugin);
         plugin.prove_start().await?;
         Ok(plugin)
     }
