@@ -1,0 +1,1 @@
+//! Modules that change while the runner serves.
