@@ -163,9 +163,8 @@ impl ModuleWatch {
             Ok(listing) => listing,
             Err(error) => return self.no_folder(&error.to_string(), BTreeSet::new()),
         };
-        if self.bad_since.take().is_some() && self.swap.catalog().trouble().is_some() {
-            self.swap.catalog().set_trouble(None);
-            tracing::info!("the modules folder {} is back", self.folder.display());
+        if self.bad_since.take().is_some() {
+            self.folder_is_back();
         }
         let mut due = self.remark(listing.remarks);
         for (name, file) in &listing.modules {
@@ -201,6 +200,17 @@ impl ModuleWatch {
             catalog.set_trouble(Some(trouble));
         }
         due
+    }
+
+    fn folder_is_back(&mut self) {
+        // What could not be read meanwhile may look as it did before.
+        for known in self.known.values_mut() {
+            known.taken = None;
+        }
+        if self.swap.catalog().trouble().is_some() {
+            self.swap.catalog().set_trouble(None);
+            tracing::info!("the modules folder {} is back", self.folder.display());
+        }
     }
 
     /// Says what is new and stays: while files are replaced, others come and go.
