@@ -83,6 +83,13 @@ impl ConfigurationChecks {
         }
     }
 
+    /// Versions may come faster than thousands of configurations are checked;
+    /// whoever brings one adds all of them anew.
+    pub fn forget_again(&self) {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.again = VecDeque::new();
+    }
+
     /// Whether any configuration waits for the plugin or is being checked.
     pub fn any_to_come(&self) -> bool {
         let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);

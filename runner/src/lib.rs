@@ -14,7 +14,7 @@
 //!       | conf token                                           |
 //!   conf_cache           configuration <-> token <-> chain     |
 //!       |                                                      |
-//!   filter_chain         order, first stop wins                |
+//!   filter_chain, chain_link    order, first stop wins         |
 //!       |                                                      |
 //!   sandbox (crate)      one fresh instance per filter --------+
 //!       | outcome
@@ -25,6 +25,20 @@
 //!
 //! Every arrow points down; the one question that goes up does so through the
 //! port `sandbox::Gateway`.
+//!
+//! Beside it, in the background, a file becomes what serves:
+//!
+//! ```text
+//!   module_folder, folder_events    what lies there, and that it changed
+//!       |
+//!   module_watch         which file is new, and whole
+//!       |
+//!   module_swap          compile it aside; it serves, or is refused
+//!       |
+//!   plugin_catalog, module          name -> version
+//!       |
+//!   configuration_checks the guest's configure -> chain_link
+//! ```
 
 pub mod admin;
 pub mod after_chain;

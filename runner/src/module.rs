@@ -102,9 +102,11 @@ impl Module {
     }
 
     /// From here on this serves new configurations. Those that are there
-    /// already have to be checked again.
+    /// already have to be checked again, all of them: those that still wait to
+    /// be checked again for the version before are forgotten.
     pub fn set_version(&self, version: Version) {
         self.problem.store(None);
+        self.checks.forget_again();
         self.version.send_replace(Some(version));
     }
 

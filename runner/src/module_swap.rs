@@ -37,6 +37,10 @@ const STALLED_TRIES: u32 = 4;
 /// leaves a place for one that does not.
 const AT_ONCE: usize = 2;
 
+/// Bytes of the largest module that is compiled for the sake of those that
+/// come after it: more would not be remembered as a whole.
+const ANTICIPATED: usize = 4 << 20;
+
 /// Puts versions of modules in the place of earlier ones.
 pub struct ModuleSwap {
     tenant: Tenant,
@@ -46,6 +50,7 @@ pub struct ModuleSwap {
     confs: Arc<ConfCache>,
     metrics: Arc<Metrics>,
     places: Semaphore,
+    anticipates: bool,
 }
 
 /// What became of a file.
@@ -78,7 +83,16 @@ impl ModuleSwap {
             confs,
             metrics,
             places: Semaphore::new(AT_ONCE),
+            anticipates: false,
         }
+    }
+
+    /// Further versions are to be expected, and quick to be compiled: costs
+    /// some time in the background and some memory for each plugin.
+    #[must_use]
+    pub fn anticipating(mut self, anticipates: bool) -> Self {
+        self.anticipates = anticipates;
+        self
     }
 
     /// The modules there are.
@@ -169,6 +183,9 @@ impl ModuleSwap {
                     ..Progress::default()
                 };
                 self.metrics.version_taken(&module.name);
+                if self.anticipates && size <= ANTICIPATED && module.plugin().is_none() {
+                    plugin.anticipate();
+                }
                 self.put(module, Ok(plugin));
                 Taken::Done
             }

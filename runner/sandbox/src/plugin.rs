@@ -66,6 +66,17 @@ impl Plugin {
         self.code_origin
     }
 
+    /// Makes the next version quick to compile, where this one was not compiled
+    /// by this process: most functions of a filter in an interpreted language are
+    /// the interpreter's, and those that were compiled once are remembered.
+    /// Returns at once; takes as long as compiling it, on a thread that gives
+    /// way to all others.
+    pub fn anticipate(self: &Arc<Self>) {
+        if self.code_origin == CodeOrigin::DiskCache {
+            self.engine.caretaker().anticipate(Arc::downgrade(self));
+        }
+    }
+
     /// What its instances have used so far.
     pub fn usage(&self) -> PluginUsage {
         self.account.usage()

@@ -98,14 +98,15 @@ pub(super) async fn serve(
     let policies = config.failure_policies.clone();
     let confs = ConfCache::new(Arc::clone(&catalog), preparing, policies, (&config).into());
     let confs = Arc::new(confs);
-    let swap = Arc::new(ModuleSwap::new(
+    let swap = ModuleSwap::new(
         Tenant::sole(),
         Arc::clone(&engine),
         config.plugins.clone(),
         Arc::clone(&catalog),
         Arc::clone(&confs),
         Arc::clone(&metrics),
-    ));
+    );
+    let swap = Arc::new(swap.anticipating(when.watch));
     let dispatcher = Arc::new(Dispatcher::new(
         Arc::clone(&confs),
         config.plugins.others.limits.gateway_time,

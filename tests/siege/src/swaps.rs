@@ -39,9 +39,11 @@ const STATUSES: std::ops::Range<u64> = 200..500;
 /// Until then a process warms up: what it keeps at most, it has.
 const WARM: u64 = 100;
 
-/// Percent by which memory may grow after that, and descriptors: those of a
-/// snapshot for each route come and go.
-const MOST_GROWTH: f64 = 5.0;
+/// What memory may grow by after that. A version that is left behind takes its
+/// code, its file and what they are linked with, tens of KiB each.
+const MORE_MEMORY_KIB: u64 = 8 << 10;
+
+/// Those of a snapshot for each route come and go.
 const MORE_DESCRIPTORS: u64 = 2 * ROUTES + 8;
 
 #[derive(Debug, Args)]
@@ -298,7 +300,8 @@ fn report(
         say(&format!("{name:<24} {value}"))?;
     }
     let judged = times.len() > 2 * WARM;
-    let grew = grown > MOST_GROWTH || last.descriptors > warm.descriptors + MORE_DESCRIPTORS;
+    let grew = last.memory_kib > warm.memory_kib + MORE_MEMORY_KIB
+        || last.descriptors > warm.descriptors + MORE_DESCRIPTORS;
     let well = failed == 0 && late == 0 && !(judged && grew);
     let verdict = if well { "passed" } else { "failed" };
     let too_short = if judged {
