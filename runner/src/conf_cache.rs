@@ -120,8 +120,8 @@ struct Index {
 }
 
 /// What a configuration takes beside its text: its places in two maps, its
-/// chain, and for each plugin the filter and what came of its check. Measured as what
-/// 10,000 configurations of one plugin add to the resident memory (`just
+/// chain, and for each plugin the filter and what came of its check. Measured as
+/// what 10,000 configurations of one plugin add to the resident memory (`just
 /// bench`): 700 to 980 bytes each, text included.
 const OVERHEAD: usize = 320;
 const OVERHEAD_PER_PLUGIN: usize = 464;

@@ -72,3 +72,41 @@ impl FolderEvents {
         {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    async fn tells(events: &FolderEvents) -> bool {
+        let soon = Duration::from_millis(200);
+        tokio::time::timeout(soon, events.changed()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_change_should_be_told_of_once_and_a_look_never() {
+        let place = tempfile::tempdir().expect("temporary folder");
+        let [folder, away] = ["modules", "away"].map(|name| place.path().join(name));
+        let file = folder.join("a.wasm");
+        std::fs::create_dir(&folder).expect("folder");
+        let mut events = FolderEvents::start().expect("descriptor");
+        events.follow(&folder).expect("followed");
+        assert!(!tells(&events).await);
+        std::fs::write(&file, "1").expect("file");
+        assert!(tells(&events).await);
+        std::fs::read(&file).expect("file");
+        assert_eq!(std::fs::read_dir(&folder).expect("folder").count(), 1);
+        assert!(!tells(&events).await, "it was only looked at");
+        // Another folder at the same path.
+        std::fs::rename(&folder, &away).expect("renamed");
+        assert!(tells(&events).await);
+        assert!(events.follow(&folder).is_err());
+        std::fs::create_dir(&folder).expect("folder");
+        events.follow(&folder).expect("followed");
+        while tells(&events).await {}
+        std::fs::write(away.join("a.wasm"), "2").expect("file");
+        assert!(!tells(&events).await, "nobody looks there any more");
+        std::fs::write(&file, "3").expect("file");
+        assert!(tells(&events).await);
+    }
+}

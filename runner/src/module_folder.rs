@@ -174,30 +174,31 @@ impl Listing {
 }
 
 /// A whole module, unless it has more than `limit` bytes: compiling one takes
-/// many times its size in memory.
+/// many times its size in memory. None where somebody wrote to it meanwhile.
 ///
 /// # Errors
 /// The system's, and one for a module that is too large.
-pub fn read(file: &Path, limit: u64) -> Result<Vec<u8>> {
+pub fn read(file: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     // The file may be another than the one that was listed: a pipe, which
     // would make us wait for whoever writes to it, or one that still grows.
     let flags = OFlag::O_NONBLOCK.bits();
-    let opened = OpenOptions::new()
+    let mut opened = OpenOptions::new()
         .read(true)
         .custom_flags(flags)
         .open(file)?;
-    if !opened.metadata()?.is_file() {
+    let before = opened.metadata()?;
+    if !before.is_file() {
         bail!("it is not a file");
     }
     let mut wasm = Vec::new();
-    opened
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut wasm)?;
+    let most = limit.saturating_add(1);
+    (&mut opened).take(most).read_to_end(&mut wasm)?;
     if wasm.len() as u64 > limit {
         let mib = limit >> 20;
         bail!("it has more than {mib} MiB, the most that limits.module_mib allows");
     }
-    Ok(wasm)
+    let whole = Stamp::from(&before) == Stamp::from(&opened.metadata()?);
+    Ok(whole.then_some(wasm))
 }
 
 #[cfg(test)]

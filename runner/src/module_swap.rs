@@ -155,12 +155,15 @@ impl ModuleSwap {
         };
         let (file, limit) = (module.file.clone(), self.settings.module_size);
         let read = move || {
-            let wasm = module_folder::read(&file, limit)?;
+            let Some(wasm) = module_folder::read(&file, limit)? else {
+                return Ok(None);
+            };
             let digest = Digest::from(Sha256::digest(&wasm));
-            Ok((wasm, digest))
+            Ok(Some((wasm, digest)))
         };
         let (wasm, digest) = match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(read)) => read,
+            Ok(Ok(Some(read))) => read,
+            Ok(Ok(None)) => return Taken::NotNow(FIRST_PAUSE),
             Ok(Err(error)) => return self.refuse(module, &mut progress, None, &error),
             Err(panic) => return self.refuse(module, &mut progress, None, &panic.into()),
         };
