@@ -54,6 +54,13 @@ soak MINUTES *OPTIONS: examples
     cargo build --locked --release -p siege
     target/release/siege soak {{MINUTES}} {{OPTIONS}}
 
+# Two minutes. Nothing may fail, be late or stay behind.
+# Replace a module of the release build again and again, under load.
+swaps *OPTIONS:
+    cargo build --locked --release -p runner
+    cargo build --locked --release -p siege
+    target/release/siege swaps {{OPTIONS}}
+
 # Install what the tests need, then run all of them.
 test: setup examples languages check-gen
     cargo test --locked --workspace

@@ -17,6 +17,7 @@ use runner::config::{Config, Environment};
 use runner::dispatcher::{Dispatcher, ReplyBuilders};
 use runner::gateway_link::GatewayLink;
 use runner::metrics::Metrics;
+use runner::module_swap::ModuleSwap;
 use runner::plugin_catalog::PluginCatalog;
 use runner::tenant::Tenant;
 use sandbox::{Engine, EngineSettings};
@@ -101,12 +102,21 @@ impl Rooms {
         let tenant = Tenant::sole();
         let metrics = Metrics::new().expect("metrics");
         let folder = modules::examples();
-        let catalog = PluginCatalog::list(&tenant, &folder, &metrics).expect("modules");
+        let (catalog, _) = PluginCatalog::list(&tenant, &folder, &metrics).expect("modules");
         let catalog = Arc::new(catalog);
-        catalog.load_all(&engine, &config.plugins).await;
         let here = tokio::runtime::Handle::current();
         let limits = ConfLimits::from(&config);
-        let confs = ConfCache::new(catalog, here, config.failure_policies, limits);
+        let confs = ConfCache::new(Arc::clone(&catalog), here, config.failure_policies, limits);
+        let confs = Arc::new(confs);
+        let swap = ModuleSwap::new(
+            tenant.clone(),
+            engine,
+            config.plugins,
+            catalog,
+            Arc::clone(&confs),
+            Arc::clone(&metrics),
+        );
+        swap.load_all().await;
         let (ours, gateways) = UnixStream::pair().expect("sockets");
         Rooms {
             dispatcher: Dispatcher::new(confs, Duration::from_secs(1), metrics),

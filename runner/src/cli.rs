@@ -90,6 +90,10 @@ pub struct ServeOptions {
     /// The folder with the filters: NAME.wasm serves the plugin NAME.
     #[arg(long, value_name = "DIR")]
     pub modules: PathBuf,
+    /// Take modules into service as they are changed, added or removed there,
+    /// without a restart. SIGHUP looks once, with or without this.
+    #[arg(long)]
+    pub watch: bool,
     /// A configuration file; conf/config.yaml lists every key. Without it,
     /// every key has its default.
     #[arg(long, value_name = "FILE")]

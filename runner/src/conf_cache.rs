@@ -6,7 +6,7 @@
 //! keeps its token; where memory is short, the least recently used goes first.
 //! A call with a token that is gone makes the gateway prepare anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use crate::chain_link::Link;
 use crate::config::Config;
 use crate::failure_policy::FailurePolicies;
-use crate::filter_chain::{FilterChain, Link, Readiness, shown};
+use crate::filter_chain::{FilterChain, shown};
 use crate::plugin_catalog::PluginCatalog;
 use crate::tenant::Tenant;
 
@@ -97,6 +98,17 @@ pub struct ConfUsage {
     pub dropped: u64,
 }
 
+/// Configurations that a newer version of a plugin cannot serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptBack {
+    /// How many.
+    pub count: usize,
+    /// The route of one of them.
+    pub route: Arc<str>,
+    /// What the newer version said of that one.
+    pub reason: Arc<str>,
+}
+
 /// What is known of configurations beside their chains.
 #[derive(Default)]
 struct Index {
@@ -108,11 +120,11 @@ struct Index {
 }
 
 /// What a configuration takes beside its text: its places in two maps, its
-/// chain, and for each plugin the filter and its readiness. Measured as what
-/// 10,000 configurations of one plugin add to the resident memory (`just
-/// bench`): 600 to 880 bytes each, text included.
+/// chain, and for each plugin the filter and what came of its check. Measured as
+/// what 10,000 configurations of one plugin add to the resident memory (`just
+/// bench`): 700 to 980 bytes each, text included.
 const OVERHEAD: usize = 320;
-const OVERHEAD_PER_PLUGIN: usize = 368;
+const OVERHEAD_PER_PLUGIN: usize = 464;
 
 /// Seconds after its last use in which a configuration counts as in use.
 const IN_USE: u64 = 10;
@@ -194,10 +206,54 @@ impl ConfCache {
         self.make_room(&mut index, now, size_of(&key.1));
         let token = self.unused_token(tenant);
         let prepared = self.prepare(now, tenant, &mut key.1, route);
-        self.chains.pin().insert((tenant.clone(), token), prepared);
+        // First here: whoever brings another version of a plugin looks here for
+        // whom it concerns.
+        let chains = self.chains.pin();
+        chains.insert((tenant.clone(), token), Arc::clone(&prepared));
+        for position in 0..prepared.links().len() {
+            let background = &self.background;
+            self.catalog
+                .check(background, tenant, &prepared, position, false);
+        }
         index.size += size_of(&key.1);
         index.tokens.insert(key, token);
         token
+    }
+
+    /// Another version of a plugin is there, or none any more: every
+    /// configuration that names it is checked again, in the background. Until
+    /// then it is served as before.
+    pub fn check_again(&self, tenant: &Tenant, plugin: &str) {
+        for ((of, _), chain) in &self.chains.pin() {
+            for (position, link) in chain.links().iter().enumerate() {
+                if of == tenant && &*link.plugin == plugin {
+                    let background = &self.background;
+                    self.catalog
+                        .check(background, tenant, chain, position, true);
+                }
+            }
+        }
+    }
+
+    /// Configurations that an older version of a plugin serves, because the
+    /// newer one cannot: how many for each plugin, and one of them.
+    pub fn kept_back(&self) -> BTreeMap<Arc<str>, KeptBack> {
+        let mut found = BTreeMap::<Arc<str>, KeptBack>::new();
+        for chain in self.chains.pin().values() {
+            for link in chain.links() {
+                let Some(reason) = link.kept_back() else {
+                    continue;
+                };
+                let of_plugin = found.entry(Arc::clone(&link.plugin));
+                let first = || KeptBack {
+                    count: 0,
+                    route: chain.shared_route(),
+                    reason,
+                };
+                of_plugin.or_insert_with(first).count += 1;
+            }
+        }
+        found
     }
 
     fn prepare(
@@ -210,24 +266,14 @@ impl ConfCache {
         let links = configuration.iter_mut().map(|conf| {
             let (name, metrics) = self.catalog.own_name(tenant, Arc::clone(&conf.name));
             conf.name = Arc::clone(&name);
-            Link {
-                policy: self.policies.of(&name),
-                plugin: name,
-                metrics,
-                readiness: Readiness::new(),
-            }
+            let policy = self.policies.of(&name);
+            Link::new(name, Arc::clone(&conf.text), policy, metrics)
         });
         let prepare_time = self.limits.prepare_time;
-        let prepared = Arc::new(Prepared {
+        Arc::new(Prepared {
             chain: FilterChain::new(links.collect(), shown(route).into(), prepare_time),
             last_used: AtomicU64::new(now),
-        });
-        for (position, conf) in configuration.iter().enumerate() {
-            let background = &self.background;
-            self.catalog
-                .prepare(background, tenant, conf, &prepared, position);
-        }
-        prepared
+        })
     }
 
     /// Drops what has outlived its time, and, where `size` more bytes would be

@@ -1,28 +1,46 @@
-//! The configurations of one plugin that its `configure` has not seen yet.
-//! They wait in a line and cost little until it is their turn: the gateway can
-//! send thousands at once. Runs in the background; calls wait for the outcome
+//! The configurations of one plugin that its `configure` has not seen yet: new
+//! ones, and all of them where another version of the plugin has come. They
+//! wait in a line and cost little until it is their turn: the gateway can send
+//! thousands at once. Runs in the background; calls wait for the outcome
 //! elsewhere.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use sandbox::{Filter, Plugin, SandboxError};
 use tokio::runtime::Handle;
-use tokio::sync::SetOnce;
+use tokio::sync::watch;
 
+use crate::chain_link::{Checked, Link};
 use crate::conf_cache::Prepared;
 use crate::failure::{Cause, Unavailable};
 use crate::failure_policy::Action;
 use crate::filter_chain::shown;
+use crate::metrics::PluginMetrics;
 
-/// A plugin that is loaded or will be, or the reason why it cannot.
-pub type Loading = SetOnce<Result<Arc<Plugin>, Arc<str>>>;
+/// What a plugin's name stands for from some moment on.
+#[derive(Clone)]
+pub struct Version {
+    /// Greater than that of everything that came before.
+    pub generation: u64,
+    /// A plugin, or the reason why there is none.
+    pub plugin: Result<Arc<Plugin>, Arc<str>>,
+}
+
+/// The version that serves, once there is one.
+pub type Versions = watch::Receiver<Option<Version>>;
 
 /// Checks of one plugin at the same time, so that one that takes long does not
 /// hold up all others.
 const AT_ONCE: usize = 8;
+
+/// How often `configure` of a new version may fail, other than by saying no,
+/// before the version is not taken, and the time between.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The line of one plugin.
 #[derive(Default)]
@@ -32,30 +50,44 @@ pub struct ConfigurationChecks {
 
 #[derive(Default)]
 struct Line {
-    waiting: VecDeque<Check>,
+    new: VecDeque<Check>,
+    /// Those that calls need not wait for: something serves them.
+    again: VecDeque<Check>,
     at_work: usize,
 }
 
 /// One configuration whose check is to come.
 pub struct Check {
-    /// The configuration.
-    pub text: Arc<[u8]>,
-    /// Where the outcome goes: this chain.
+    /// The counters of the plugin.
+    pub metrics: Arc<PluginMetrics>,
+    /// Where the configuration is, and where the outcome goes: this chain.
     pub chain: Arc<Prepared>,
     /// And there this position.
     pub position: usize,
+    /// Whether it was checked before, with something else.
+    pub again: bool,
 }
 
 impl ConfigurationChecks {
     /// Puts a check into the line; returns at once.
-    pub fn add(self: &Arc<Self>, check: Check, loading: &Arc<Loading>, background: &Handle) {
+    pub fn add(self: &Arc<Self>, check: Check, versions: Versions, background: &Handle) {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.waiting.push_back(check);
+        match check.again {
+            true => line.again.push_back(check),
+            false => line.new.push_back(check),
+        }
         if line.at_work < AT_ONCE {
             line.at_work += 1;
-            let (checks, loading) = (Arc::clone(self), Arc::clone(loading));
-            background.spawn(async move { checks.work(&loading).await });
+            let checks = Arc::clone(self);
+            background.spawn(async move { checks.work(versions).await });
         }
+    }
+
+    /// Versions may come faster than thousands of configurations are checked;
+    /// whoever brings one adds all of them anew.
+    pub fn forget_again(&self) {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.again = VecDeque::new();
     }
 
     /// Whether any configuration waits for the plugin or is being checked.
@@ -65,58 +97,131 @@ impl ConfigurationChecks {
     }
 
     /// Checks until nothing waits.
-    async fn work(&self, loading: &Loading) {
-        let plugin = loading.wait().await;
+    async fn work(&self, mut versions: Versions) {
         while let Some(check) = self.next() {
-            let checking = AssertUnwindSafe(run(plugin, check.text, check.chain.shared_route()))
-                .catch_unwind();
-            let outcome = checking.await.unwrap_or(Err(Unavailable::NotPrepared));
-            if let Err(unavailable) = &outcome {
-                warn_unavailable(&check.chain, check.position, unavailable);
+            // Again where another version came meanwhile: whoever brought it
+            // may have looked before this configuration was there.
+            while let Some(version) = current(&mut versions).await
+                && check.link().generation() < version.generation
+            {
+                check.run(version).await;
             }
-            // Nobody else sets it.
-            let _ = check.chain.links()[check.position].readiness.set(outcome);
         }
     }
 
     fn next(&self) -> Option<Check> {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = line.waiting.pop_front();
+        let next = line.new.pop_front().or_else(|| line.again.pop_front());
         if next.is_none() {
             line.at_work -= 1;
-            line.waiting.shrink_to_fit();
+            line.new.shrink_to_fit();
+            line.again.shrink_to_fit();
         }
         next
+    }
+}
+
+/// None where the module is gone before there was any.
+async fn current(versions: &mut Versions) -> Option<Version> {
+    let version = versions.wait_for(Option::is_some).await;
+    version.ok()?.clone()
+}
+
+impl Check {
+    fn link(&self) -> &Link {
+        &self.chain.links()[self.position]
+    }
+
+    /// Checks with one version and says what came of it.
+    async fn run(&self, version: Version) {
+        let (link, route) = (self.link(), self.chain.shared_route());
+        let serving = link.filter();
+        let outcome = match &version.plugin {
+            Err(reason) => Err(Unavailable::NotLoaded(Arc::clone(reason))),
+            Ok(plugin) => {
+                let text = Arc::clone(&link.text);
+                let filter = Filter::new(Arc::clone(plugin), text, Arc::clone(&route));
+                let checking = checked(filter, &route, serving.is_none());
+                let checking = AssertUnwindSafe(checking).catch_unwind();
+                checking.await.unwrap_or(Err(Unavailable::NotPrepared))
+            }
+        };
+        let (outcome, kept_back) = match (outcome, serving) {
+            // One version is worse than the other, for this configuration.
+            (Err(unavailable), Some(older)) if version.plugin.is_ok() => {
+                self.warn_kept_back(&unavailable);
+                (Ok(older), Some(unavailable.to_string().into()))
+            }
+            (outcome, _) => (outcome, None),
+        };
+        if let Err(unavailable) = &outcome {
+            warn_unavailable(&self.chain, self.position, unavailable);
+        }
+        link.set(Checked {
+            outcome,
+            metrics: Arc::clone(&self.metrics),
+            generation: version.generation,
+            kept_back,
+        });
+    }
+
+    /// Not for each of thousands of configurations.
+    fn warn_kept_back(&self, unavailable: &Unavailable) {
+        if self.metrics.lines.take().is_none() {
+            return;
+        }
+        tracing::warn!(
+            plugin = %shown(&self.link().plugin),
+            route = %self.chain.route(),
+            cause = %unavailable.cause().label(),
+            "the new version cannot serve a configuration, which stays with the version before: \
+             {unavailable}"
+        );
     }
 }
 
 /// Only the guest's own word is final. A check that fails in another way (a
 /// busy machine, a moment without a free instance) says nothing of the next
 /// call, which configures an instance of its own and fails by itself if it
-/// must.
-async fn run(
-    plugin: &Result<Arc<Plugin>, Arc<str>>,
-    text: Arc<[u8]>,
-    route: Arc<str>,
-) -> Result<Filter, Unavailable> {
-    let plugin = match plugin {
-        Ok(plugin) => Arc::clone(plugin),
-        Err(reason) => return Err(Unavailable::NotLoaded(Arc::clone(reason))),
-    };
-    let filter = Filter::new(plugin, text, Arc::clone(&route));
-    match filter.check().await {
-        Ok(()) => Ok(filter),
-        Err(SandboxError::ConfigurationRejected(reason)) => Err(Unavailable::Rejected(reason)),
-        Err(error) => {
-            tracing::warn!(
-                plugin = %filter.name(),
-                %route,
-                cause = %Cause::from(&error).label(),
-                "the check of a configuration failed: {error}"
-            );
-            Ok(filter)
+/// must. Where an older version serves, there is time to find out more, and a
+/// guest that fails again and again does not take its place.
+async fn checked(filter: Filter, route: &str, is_new: bool) -> Result<Filter, Unavailable> {
+    let mut tries = 1;
+    loop {
+        let error = match filter.check().await {
+            Ok(()) => return Ok(filter),
+            Err(SandboxError::ConfigurationRejected(reason)) => {
+                return Err(Unavailable::Rejected(reason));
+            }
+            Err(error) => error,
+        };
+        if !is_new && is_the_guests_doing(&error) {
+            if tries == TRIES {
+                return Err(Unavailable::Rejected(error.to_string()));
+            }
+            tries += 1;
+            tokio::time::sleep(PAUSE).await;
+            continue;
         }
+        tracing::warn!(
+            plugin = %filter.name(),
+            %route,
+            cause = %Cause::from(&error).label(),
+            "the check of a configuration failed: {error}"
+        );
+        return Ok(filter);
     }
+}
+
+/// Whether another moment would have given the same, most likely.
+fn is_the_guests_doing(error: &SandboxError) -> bool {
+    matches!(
+        error,
+        SandboxError::Trap(_)
+            | SandboxError::Deadline(_)
+            | SandboxError::Memory { .. }
+            | SandboxError::HostCallLimit(_)
+    )
 }
 
 /// Said once per configuration, when it is prepared; each call says so again.

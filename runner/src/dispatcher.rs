@@ -35,7 +35,7 @@ impl ReplyBuilders {
 
 /// Serves the frames of all connections.
 pub struct Dispatcher {
-    confs: ConfCache,
+    confs: Arc<ConfCache>,
     gateway_time: Duration,
     metrics: Arc<Metrics>,
 }
@@ -44,7 +44,7 @@ impl Dispatcher {
     /// A dispatcher over these configurations. `gateway_time` is how long a
     /// call may wait for the gateway.
     #[must_use]
-    pub fn new(confs: ConfCache, gateway_time: Duration, metrics: Arc<Metrics>) -> Self {
+    pub fn new(confs: Arc<ConfCache>, gateway_time: Duration, metrics: Arc<Metrics>) -> Self {
         Dispatcher {
             confs,
             gateway_time,

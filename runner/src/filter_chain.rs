@@ -5,12 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::Guard;
 use sandbox::{Filter, RequestCall, ResponseCall, StopResponse, Verdict};
-use tokio::sync::SetOnce;
 use tokio::time::Instant;
 
+use crate::chain_link::{Checked, Link};
 use crate::failure::{Failure, Unavailable};
-use crate::failure_policy::{Action, FailurePolicy};
+use crate::failure_policy::Action;
 use crate::metrics::{Outcome, Phase, PluginMetrics};
 
 /// How a request came through a chain.
@@ -48,21 +49,6 @@ pub struct ChainError {
     pub failure: Failure,
     /// What is done about it; never [`Action::Open`], which is no error.
     pub action: Action,
-}
-
-/// A filter that is ready or will be, or the reason why it never will.
-pub type Readiness = SetOnce<Result<Filter, Unavailable>>;
-
-/// One position of a chain.
-pub struct Link {
-    /// The plugin's name.
-    pub plugin: Arc<str>,
-    /// What becomes of calls that it fails on.
-    pub policy: Arc<FailurePolicy>,
-    /// Its counters.
-    pub metrics: Arc<PluginMetrics>,
-    /// Set once the configuration has been checked.
-    pub readiness: Readiness,
 }
 
 /// The filters behind one conf token.
@@ -109,18 +95,20 @@ impl FilterChain {
         let id = call.source().id();
         let (mut waiting, mut lap) = (None, Lap::start(Phase::Request));
         for link in &self.links {
-            call = match self.ready(link, &mut waiting).await {
-                Err(unavailable) => self.without(link, &mut lap, id, unavailable, Some(call))?,
+            let checked = self.checked(link, &mut waiting).await;
+            let (here, filter) = self.meet(link, checked.as_deref());
+            call = match filter {
+                Err(unavailable) => self.without(here, &mut lap, id, unavailable, Some(call))?,
                 Ok(filter) => match filter.on_request(call).await {
                     Ok((after, Verdict::Next)) => {
-                        lap.ended(link, Outcome::Next);
+                        lap.ended(here.metrics, Outcome::Next);
                         after
                     }
                     Ok((_, Verdict::Stop(response))) => {
-                        lap.ended(link, Outcome::Stop);
+                        lap.ended(here.metrics, Outcome::Stop);
                         return Ok(Passage::Stopped(response));
                     }
-                    Err(failed) => self.without(link, &mut lap, id, failed.error, failed.call)?,
+                    Err(failed) => self.without(here, &mut lap, id, failed.error, failed.call)?,
                 },
             };
         }
@@ -138,37 +126,53 @@ impl FilterChain {
         let id = call.source().id();
         let (mut waiting, mut lap) = (None, Lap::start(Phase::Response));
         for link in &self.links {
-            call = match self.ready(link, &mut waiting).await {
-                Err(unavailable) => self.without(link, &mut lap, id, unavailable, Some(call))?,
+            let checked = self.checked(link, &mut waiting).await;
+            let (here, filter) = self.meet(link, checked.as_deref());
+            call = match filter {
+                Err(unavailable) => self.without(here, &mut lap, id, unavailable, Some(call))?,
                 Ok(filter) => match filter.on_response(call).await {
                     Ok(after) => {
-                        lap.ended(link, Outcome::Next);
+                        lap.ended(here.metrics, Outcome::Next);
                         after
                     }
-                    Err(failed) => self.without(link, &mut lap, id, failed.error, failed.call)?,
+                    Err(failed) => self.without(here, &mut lap, id, failed.error, failed.call)?,
                 },
             };
         }
         Ok(call)
     }
 
-    /// Waits for a filter. `deadline` is that of the whole call, set when it
-    /// first has to wait.
-    async fn ready<'a>(
+    /// Waits until there was a check. `deadline` is that of the whole call, set
+    /// when it first has to wait. What is returned stays as it is for this
+    /// call, whatever comes next.
+    async fn checked(
+        &self,
+        link: &Link,
+        deadline: &mut Option<Instant>,
+    ) -> Guard<Option<Arc<Checked>>> {
+        let checked = link.checked();
+        if checked.is_some() {
+            return checked;
+        }
+        let deadline = deadline.get_or_insert_with(|| Instant::now() + self.prepare_time);
+        // In time or not: the look tells.
+        let _ = tokio::time::timeout_at(*deadline, link.first()).await;
+        link.checked()
+    }
+
+    fn meet<'a>(
         &self,
         link: &'a Link,
-        deadline: &mut Option<Instant>,
-    ) -> Result<&'a Filter, Unavailable> {
-        let readiness = match link.readiness.get() {
-            Some(readiness) => readiness,
-            None => {
-                let deadline = deadline.get_or_insert_with(|| Instant::now() + self.prepare_time);
-                tokio::time::timeout_at(*deadline, link.readiness.wait())
-                    .await
-                    .map_err(|_| Unavailable::NotReady(self.prepare_time))?
-            }
+        checked: Option<&'a Checked>,
+    ) -> (Position<'a>, Result<&'a Filter, Unavailable>) {
+        let Some(checked) = checked else {
+            let metrics = link.unchecked_metrics();
+            let unavailable = Unavailable::NotReady(self.prepare_time);
+            return (Position { link, metrics }, Err(unavailable));
         };
-        readiness.as_ref().map_err(Clone::clone)
+        let metrics = &*checked.metrics;
+        let filter = checked.outcome.as_ref().map_err(Clone::clone);
+        (Position { link, metrics }, filter)
     }
 
     /// The call as it was before the filter that failed on it, where it may go
@@ -176,7 +180,7 @@ impl FilterChain {
     /// whatever the policy says.
     fn without<C>(
         &self,
-        link: &Link,
+        here: Position<'_>,
         lap: &mut Lap,
         id: u32,
         failure: impl Into<Failure>,
@@ -184,18 +188,18 @@ impl FilterChain {
     ) -> Result<Box<C>, ChainError> {
         let failure = failure.into();
         let cause = failure.cause();
-        lap.ended(link, Outcome::Failed(cause));
-        let action = match (link.policy.action(cause), before) {
+        lap.ended(here.metrics, Outcome::Failed(cause));
+        let action = match (here.link.policy.action(cause), before) {
             (Action::Open, Some(call)) => {
-                self.tell(link, id, &failure, Action::Open);
+                self.tell(here, id, &failure, Action::Open);
                 return Ok(call);
             }
             (Action::Status(status), _) => Action::Status(status),
             (Action::Closed | Action::Open, _) => Action::Closed,
         };
-        self.tell(link, id, &failure, action);
+        self.tell(here, id, &failure, action);
         Err(ChainError {
-            plugin: Arc::clone(&link.plugin),
+            plugin: Arc::clone(&here.link.plugin),
             route: Arc::clone(&self.route),
             failure,
             action,
@@ -203,11 +207,11 @@ impl FilterChain {
     }
 
     /// The line in the log, unless there are too many of the plugin.
-    fn tell(&self, link: &Link, id: u32, failure: &Failure, action: Action) {
-        let Some(left_out) = link.metrics.lines.take() else {
+    fn tell(&self, here: Position<'_>, id: u32, failure: &Failure, action: Action) {
+        let Some(left_out) = here.metrics.lines.take() else {
             return;
         };
-        let plugin = shown(&link.plugin);
+        let plugin = shown(&here.link.plugin);
         if left_out > 0 {
             tracing::warn!(%plugin, "{left_out} more calls failed that have no line here");
         }
@@ -224,6 +228,13 @@ impl FilterChain {
             "{what}: {failure}"
         );
     }
+}
+
+/// A link as one call meets it.
+#[derive(Clone, Copy)]
+struct Position<'a> {
+    link: &'a Link,
+    metrics: &'a PluginMetrics,
 }
 
 /// Counts what each filter of a call came to and how long it took. A call that
@@ -243,10 +254,10 @@ impl Lap {
     }
 
     /// The next filter's time begins here.
-    fn ended(&mut self, link: &Link, outcome: Outcome) {
+    fn ended(&mut self, metrics: &PluginMetrics, outcome: Outcome) {
         let now = std::time::Instant::now();
         let took = now.duration_since(self.since);
-        link.metrics.ended(self.phase, outcome, took);
+        metrics.ended(self.phase, outcome, took);
         self.since = now;
     }
 }

@@ -14,7 +14,7 @@
 //!       | conf token                                           |
 //!   conf_cache           configuration <-> token <-> chain     |
 //!       |                                                      |
-//!   filter_chain         order, first stop wins                |
+//!   filter_chain, chain_link    order, first stop wins         |
 //!       |                                                      |
 //!   sandbox (crate)      one fresh instance per filter --------+
 //!       | outcome
@@ -25,11 +25,26 @@
 //!
 //! Every arrow points down; the one question that goes up does so through the
 //! port `sandbox::Gateway`.
+//!
+//! Beside it, in the background, a file becomes what serves:
+//!
+//! ```text
+//!   module_folder, folder_events    what lies there, and that it changed
+//!       |
+//!   module_watch         which file is new, and whole
+//!       |
+//!   module_swap          compile it aside; it serves, or is refused
+//!       |
+//!   plugin_catalog, module          name -> version
+//!       |
+//!   configuration_checks the guest's configure -> chain_link
+//! ```
 
 pub mod admin;
 pub mod after_chain;
 pub mod background;
 pub mod cases;
+pub mod chain_link;
 pub mod cli;
 pub mod commands;
 pub mod compiled_code;
@@ -42,10 +57,15 @@ pub mod failure;
 pub mod failure_policy;
 pub mod file_descriptors;
 pub mod filter_chain;
+pub mod folder_events;
 pub mod gateway_link;
 pub mod handlers;
 pub mod listener;
 pub mod metrics;
+pub mod module;
+pub mod module_folder;
+pub mod module_swap;
+pub mod module_watch;
 pub mod picture;
 pub mod plugin_catalog;
 pub mod server;

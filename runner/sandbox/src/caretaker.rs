@@ -1,6 +1,7 @@
 //! One thread that works for all filters when nothing is urgent: it captures
-//! configurations, gives up snapshots that are not worth their memory, and lets
-//! idle instances go. It gives way to the threads that serve.
+//! configurations, gives up snapshots that are not worth their memory, lets
+//! idle instances go, and compiles what later versions of a plugin will have in
+//! common with this one. It gives way to the threads that serve.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use crate::filter::Shared;
 use crate::pulse::ticks;
 use crate::slow_lane::processor_time;
 use crate::snapshot::{self, NotCaptured, Readable, Snapshot};
-use crate::{Plugin, SandboxError, SnapshotPolicy};
+use crate::{Plugin, SandboxError, SnapshotPolicy, shim};
 
 /// How much less of a busy processor it gets (`setpriority(2)`): a tenth.
 const NICENESS: i32 = 10;
@@ -35,6 +36,7 @@ pub(crate) struct Caretaker {
 enum Errand {
     Capture(Weak<Shared>),
     Watch(Weak<Shared>),
+    Anticipate(Weak<Plugin>),
 }
 
 impl Caretaker {
@@ -74,9 +76,29 @@ impl Caretaker {
         let _ = self.errands.send(Errand::Capture(filter));
     }
 
+    /// Compiles a plugin for the engine's memory of functions only.
+    pub(crate) fn anticipate(&self, plugin: Weak<Plugin>) {
+        let _ = self.errands.send(Errand::Anticipate(plugin));
+    }
+
     /// Looks after a filter's idle instances.
     pub(crate) fn watch(&self, filter: Weak<Shared>) {
         let _ = self.errands.send(Errand::Watch(filter));
+    }
+}
+
+/// What comes out is thrown away; the functions in it are remembered.
+fn anticipate(plugin: &Plugin) {
+    let compile = || shim::compile(plugin.engine.wasmtime(), &plugin.wasm);
+    let (name, began) = (&plugin.name, Instant::now());
+    match catch_unwind(AssertUnwindSafe(compile)) {
+        Ok(Ok(_)) => tracing::debug!(
+            "plugin {name}: compiled for versions to come in {:?}",
+            began.elapsed()
+        ),
+        // It was compiled once before.
+        Ok(Err(error)) => tracing::debug!("plugin {name}: {error:#}"),
+        Err(_) => tracing::error!("plugin {name}: compiling it again failed"),
     }
 }
 
@@ -106,6 +128,11 @@ impl Work {
                     }
                 }
                 Ok(Errand::Watch(filter)) => self.watch(filter),
+                Ok(Errand::Anticipate(plugin)) => {
+                    if let Some(plugin) = plugin.upgrade() {
+                        anticipate(&plugin);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -214,6 +241,9 @@ impl Work {
     }
 
     fn sweep(&mut self) {
+        // A version of a plugin that was replaced.
+        self.readable
+            .take_if(|(plugin, _)| plugin.strong_count() == 0);
         let mut bytes = 0;
         self.watched.retain(|filter| {
             let Some(filter) = filter.upgrade() else {

@@ -149,7 +149,7 @@ impl Workbench {
     /// # Errors
     /// See [`Plugin::load`].
     pub fn load(&self, wasm: Vec<u8>, settings: PluginSettings) -> Result<Arc<Plugin>, LoadError> {
-        let loading = Plugin::load(&self.engine, "fuzzed", wasm, settings);
+        let loading = Plugin::load(&self.engine, "fuzzed", wasm, settings, None);
         self.runtime.block_on(loading)
     }
 

@@ -70,6 +70,7 @@ pub use error::{Failed, LoadError, SandboxError};
 pub use filter::Filter;
 pub use gateway::{Answer, Gateway, GatewayError, Question, UPSTREAM_URI};
 pub use limits::Limits;
+pub use outermost::ends_early;
 pub use plugin::{Phases, Plugin};
 pub use policy::{InstancePolicy, PluginSettings, SnapshotPolicy};
 pub use request_call::{

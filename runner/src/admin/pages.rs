@@ -11,8 +11,10 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
+use crate::conf_cache::ConfCache;
 use crate::metrics::{Levels, Metrics};
-use crate::plugin_catalog::{PluginCatalog, Stage};
+use crate::module::Stage;
+use crate::plugin_catalog::PluginCatalog;
 
 /// Every page, and what finds its content.
 pub struct Pages {
@@ -22,6 +24,8 @@ pub struct Pages {
     pub levels: Box<dyn Fn() -> Levels + Send + Sync>,
     /// Which plugins there should be.
     pub catalog: Arc<PluginCatalog>,
+    /// Which configurations there are.
+    pub confs: Arc<ConfCache>,
     /// Set once the runner was told to end.
     pub stopping: Arc<AtomicBool>,
 }
@@ -73,7 +77,10 @@ impl Pages {
 
     fn readiness(&self) -> Response<Full<Bytes>> {
         match self.not_ready() {
-            missing if missing.is_empty() => page_of(StatusCode::OK, PLAIN, "ready\n".into()),
+            missing if missing.is_empty() => {
+                let text = format!("ready\n{}", self.not_the_newest());
+                page_of(StatusCode::OK, PLAIN, text)
+            }
             missing => page_of(StatusCode::SERVICE_UNAVAILABLE, PLAIN, missing),
         }
     }
@@ -82,15 +89,45 @@ impl Pages {
     fn not_ready(&self) -> String {
         let stopping = self.stopping.load(Ordering::Relaxed);
         let stopping = stopping.then(|| "the runner is stopping\n".to_owned());
-        let plugins = self.catalog.stages().filter_map(|(name, stage)| {
+        let stages = self.catalog.stages();
+        let none = stages.is_empty().then(|| "there is no plugin\n".to_owned());
+        let plugins = stages.iter().filter_map(|(name, stage)| {
             let name = one_line(name);
             match stage {
-                Stage::Ready(_) => None,
+                Stage::Ready { .. } => None,
                 Stage::Loading => Some(format!("plugin {name}: still loading\n")),
                 Stage::Failed(reason) => Some(format!("plugin {name}: {}\n", one_line(reason))),
             }
         });
-        stopping.into_iter().chain(plugins).collect()
+        stopping.into_iter().chain(none).chain(plugins).collect()
+    }
+
+    /// A line for each thing that serves and is not what lies in the folder.
+    fn not_the_newest(&self) -> String {
+        let trouble = self.catalog.trouble();
+        let trouble = trouble.map(|trouble| format!("{}\n", one_line(&trouble)));
+        let stages = self.catalog.stages();
+        let plugins = stages.iter().filter_map(|(name, stage)| match stage {
+            Stage::Ready {
+                problem: Some(problem),
+                ..
+            } => {
+                let (name, problem) = (one_line(name), one_line(problem));
+                let line = format!("plugin {name} serves its last good version: {problem}\n");
+                Some(line)
+            }
+            _ => None,
+        });
+        let kept_back = self.confs.kept_back();
+        let routes = kept_back.iter().map(|(name, kept_back)| {
+            let (name, count) = (one_line(name), kept_back.count);
+            let (route, reason) = (&kept_back.route, one_line(&kept_back.reason));
+            format!(
+                "plugin {name} serves {count} configurations with an older version, one of them \
+                 of {route}: {reason}\n"
+            )
+        });
+        trouble.into_iter().chain(plugins).chain(routes).collect()
     }
 }
 
@@ -110,7 +147,11 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::conf_cache::ConfLimits;
+    use crate::failure_policy::FailurePolicies;
     use crate::tenant::Tenant;
 
     #[test]
@@ -122,19 +163,22 @@ mod tests {
         let metrics = Metrics::new().expect("metrics");
         let tenant = Tenant::sole();
         // Nobody loads them.
-        let catalog = PluginCatalog::list(&tenant, folder.path(), &metrics).expect("modules");
+        let listed = PluginCatalog::list(&tenant, folder.path(), &metrics);
+        let (catalog, _) = listed.expect("modules");
         let catalogs = [
-            (PluginCatalog::empty(&metrics), ""),
+            (PluginCatalog::empty(&metrics), "there is no plugin\n"),
             (
                 catalog,
                 "plugin a ready: still loading\nplugin b: still loading\n",
             ),
         ];
         for (catalog, missing) in catalogs {
+            let catalog = Arc::new(catalog);
             let pages = Pages {
                 metrics: Arc::clone(&metrics),
                 levels: Box::new(Levels::default),
-                catalog: Arc::new(catalog),
+                confs: Arc::new(confs(&catalog)),
+                catalog,
                 stopping: Arc::default(),
             };
             let text = pages.not_ready();
@@ -145,5 +189,24 @@ mod tests {
             let status = pages.answer(&Method::GET, "/readyz").status();
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         }
+    }
+
+    /// None, and nowhere to check any.
+    fn confs(catalog: &Arc<PluginCatalog>) -> ConfCache {
+        let nowhere = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let limits = ConfLimits {
+            prepare_time: Duration::ZERO,
+            lifetime: Duration::ZERO,
+            memory: 0,
+        };
+        let policies = FailurePolicies::default();
+        ConfCache::new(
+            Arc::clone(catalog),
+            nowhere.handle().clone(),
+            policies,
+            limits,
+        )
     }
 }

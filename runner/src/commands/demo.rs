@@ -16,6 +16,7 @@ use tracing::level_filters::LevelFilter;
 use super::serve;
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::gateway_link::GatewayLink;
+use crate::module_watch::When;
 use crate::picture::Picture;
 use crate::telemetry::{self, DroppedLines};
 
@@ -83,7 +84,11 @@ pub fn run() -> Result<()> {
 
 async fn play(modules: &Path, socket: &Path, config: Config, dropped: DroppedLines) -> Result<()> {
     // The demo ends when everything was played, or when the runner fails.
-    let serving = serve::serve(modules, config, dropped, std::future::pending());
+    let never = When {
+        watch: false,
+        hangups: None,
+    };
+    let serving = serve::serve(modules, never, config, dropped, std::future::pending());
     tokio::select! {
         served = serving => served,
         played = tokio::time::timeout(PATIENCE, play_all(socket)) => {

@@ -21,7 +21,10 @@ use crate::config::{self, Config, ProcessEnvironment};
 use crate::dispatcher::Dispatcher;
 use crate::listener::Listener;
 use crate::metrics::{Levels, Metrics, PluginLevels};
-use crate::plugin_catalog::{PluginCatalog, Stage};
+use crate::module::Stage;
+use crate::module_swap::ModuleSwap;
+use crate::module_watch::{ModuleWatch, When};
+use crate::plugin_catalog::PluginCatalog;
 use crate::serving_threads::{ConnectionCount, ServingThreads};
 use crate::socket_owner::{Owner, Ownership};
 use crate::telemetry::{self, DroppedLines};
@@ -46,7 +49,14 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         .enable_all()
         .build()?;
     let dropped = log.dropped();
-    runtime.block_on(async { serve(&options.modules, config, dropped, stop_signal()?).await })
+    runtime.block_on(async {
+        let when = When {
+            watch: options.watch,
+            // Whether or not anybody watches: it would end the process.
+            hangups: Some(signal(SignalKind::hangup())?),
+        };
+        serve(&options.modules, when, config, dropped, stop_signal()?).await
+    })
 }
 
 /// Makes a map that is read without a lock, to be thrown away. With the first of
@@ -60,13 +70,21 @@ fn register_for_barriers() {
 /// Serves the modules of a folder until `stop` is done.
 pub(super) async fn serve(
     modules: &Path,
+    when: When,
     config: Config,
     dropped: DroppedLines,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let descriptors = file_descriptors::raise_limit();
     let metrics = Metrics::new()?;
-    let catalog = PluginCatalog::list(&Tenant::sole(), modules, &metrics)?;
+    let (catalog, listing) = PluginCatalog::list(&Tenant::sole(), modules, &metrics)?;
+    if listing.modules.is_empty() && !when.watch {
+        bail!(
+            "no NAME.wasm in the modules folder {}; put a filter there, for example from \
+             examples-wasm/",
+            modules.display()
+        );
+    }
     let catalog = Arc::new(catalog);
     // Each of the two takes a millisecond or more.
     let (engine, ownership) = std::thread::scope(|scope| {
@@ -79,8 +97,18 @@ pub(super) async fn serve(
     let preparing = background.handle().clone();
     let policies = config.failure_policies.clone();
     let confs = ConfCache::new(Arc::clone(&catalog), preparing, policies, (&config).into());
+    let confs = Arc::new(confs);
+    let swap = ModuleSwap::new(
+        Tenant::sole(),
+        Arc::clone(&engine),
+        config.plugins.clone(),
+        Arc::clone(&catalog),
+        Arc::clone(&confs),
+        Arc::clone(&metrics),
+    );
+    let swap = Arc::new(swap.anticipating(when.watch));
     let dispatcher = Arc::new(Dispatcher::new(
-        confs,
+        Arc::clone(&confs),
         config.plugins.others.limits.gateway_time,
         Arc::clone(&metrics),
     ));
@@ -99,6 +127,7 @@ pub(super) async fn serve(
         metrics: Arc::clone(&metrics),
         levels: Box::new(move || owners.levels()),
         catalog: Arc::clone(&catalog),
+        confs,
         stopping: Arc::clone(&stopping),
     };
     let admin = config.admin.as_ref();
@@ -108,7 +137,10 @@ pub(super) async fn serve(
     let listener = listen(&config, &ownership)?;
 
     catalog.check_names(&Tenant::sole(), &config.plugins);
-    let loading = async move { catalog.load_all(&engine, &config.plugins).await };
+    let watch = ModuleWatch::new(modules.to_owned(), listing, Arc::clone(&swap));
+    let may_be_none = when.watch;
+    background.handle().spawn(watch.run(when));
+    let loading = async move { swap.load_all().await };
     let loading = background.handle().spawn(loading);
     let stop = async {
         stop.await;
@@ -119,6 +151,10 @@ pub(super) async fn serve(
     tokio::select! {
         () = &mut serving => return Ok(()),
         loaded = loading => match loaded? {
+            0 if may_be_none => tracing::warn!(
+                "no module of {} can be used; waiting for one that can",
+                modules.display()
+            ),
             0 => bail!("no module of {} can be used; the log says why", modules.display()),
             loaded => tracing::info!("{loaded} plugins can be used"),
         },
@@ -159,9 +195,10 @@ impl Owners {
             match stage {
                 Stage::Loading => levels.plugins_loading += 1,
                 Stage::Failed(_) => levels.plugins_failed += 1,
-                Stage::Ready(plugin) => {
+                Stage::Ready { plugin, problem } => {
                     levels.plugins_ready += 1;
-                    levels.plugins.push(plugin_levels(name, plugin));
+                    levels.plugins_held_back += u64::from(problem.is_some());
+                    levels.plugins.push(plugin_levels(&name, &plugin));
                 }
             }
         }

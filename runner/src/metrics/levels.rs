@@ -38,6 +38,8 @@ pub struct Levels {
     pub plugins_loading: u64,
     /// Plugins that cannot be loaded.
     pub plugins_failed: u64,
+    /// Plugins whose module was replaced by one that cannot be used.
+    pub plugins_held_back: u64,
     /// Lines of the log that nobody took in time.
     pub log_lines_dropped: u64,
     /// What single plugins use; those that are loaded.
@@ -72,7 +74,7 @@ impl Levels {
                 .map(|plugin| (Some(("plugin", &*plugin.name)), figure(plugin)))
                 .collect()
         };
-        let rows: [(&str, &str, MetricType, Vec<Sample<'_>>); 15] = [
+        let rows: [(&str, &str, MetricType, Vec<Sample<'_>>); 16] = [
             (
                 "slots",
                 "Places for instances: all, those taken, and those taken by instances that wait \
@@ -141,6 +143,12 @@ impl Levels {
                     state("loading", self.plugins_loading),
                     state("failed", self.plugins_failed),
                 ],
+            ),
+            (
+                "plugins_held_back",
+                "Plugins that serve their last good version, because a newer one was refused.",
+                MetricType::GAUGE,
+                one(self.plugins_held_back),
             ),
             (
                 "log_lines_dropped_total",

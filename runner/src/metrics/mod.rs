@@ -71,6 +71,7 @@ pub struct Metrics {
     calls: [[IntCounter; REPLIES.len()]; FRAMES.len()],
     filter_calls: IntCounterVec,
     filter_durations: HistogramVec,
+    versions: IntCounterVec,
     plugins: Mutex<BTreeMap<Arc<str>, Arc<PluginMetrics>>>,
     /// Connections that were accepted, refused ones among them.
     pub connections_accepted: IntCounter,
@@ -107,6 +108,11 @@ impl Metrics {
             "Calls of a filter, by how they ended: next, stop, or why the filter failed.",
             &["plugin", "phase", "outcome"],
         )?;
+        let versions = counters(
+            "module_versions_total",
+            "Versions of a plugin's module, by whether they were taken into service or refused.",
+            &["plugin", "outcome"],
+        )?;
         let filter_durations = HistogramVec::new(
             HistogramOpts::new(
                 "filter_duration_seconds",
@@ -131,6 +137,7 @@ impl Metrics {
                 .map(|frame| REPLIES.map(|reply| calls.with_label_values(&[frame, reply]))),
             filter_calls,
             filter_durations,
+            versions,
             plugins: Mutex::default(),
             connections_accepted,
             connections_refused,
@@ -152,6 +159,16 @@ impl Metrics {
             Arc::new(metrics)
         });
         Arc::clone(of_plugin)
+    }
+
+    /// A version of a module serves from here on; the first one, too.
+    pub fn version_taken(&self, plugin: &str) {
+        self.versions.with_label_values(&[plugin, "taken"]).inc();
+    }
+
+    /// A version of a module cannot be used.
+    pub fn version_refused(&self, plugin: &str) {
+        self.versions.with_label_values(&[plugin, "refused"]).inc();
     }
 
     /// The counters that all names share of which there is no plugin.
@@ -217,10 +234,13 @@ mod tests {
         );
         metrics.replied(FrameKind::HttpReqCall, ReplyKind::Unavailable);
         metrics.connections_refused.inc();
+        metrics.version_taken(&odd);
+        metrics.version_refused(&odd);
         let levels = Levels {
             configurations: 3,
             slots_taken: 2,
             plugins_failed: 1,
+            plugins_held_back: 7,
             log_lines_dropped: 9,
             plugins: vec![PluginLevels {
                 name: odd,
@@ -243,6 +263,9 @@ mod tests {
             "wasm_runner_configurations 3",
             r#"wasm_runner_slots{state="taken"} 2"#,
             r#"wasm_runner_plugins{state="failed"} 1"#,
+            r#"wasm_runner_module_versions_total{outcome="taken",plugin="a \"b\"\\\n"} 1"#,
+            r#"wasm_runner_module_versions_total{outcome="refused",plugin="a \"b\"\\\n"} 1"#,
+            "wasm_runner_plugins_held_back 7",
             "wasm_runner_log_lines_dropped_total 9",
             r#"wasm_runner_filter_memory_peak_bytes{plugin="a \"b\"\\\n"} 1048576"#,
             r#"wasm_runner_guest_log_dropped_total{plugin="a \"b\"\\\n"} 4"#,

@@ -158,7 +158,7 @@ impl Workshop {
         settings.snapshot = SnapshotPolicy::Off;
         settings.instances = sandbox::InstancePolicy::Fresh;
         let started = Instant::now();
-        let loading = Plugin::load(&self.engine, name, wasm, settings);
+        let loading = Plugin::load(&self.engine, name, wasm, settings, None);
         let loaded = self.runtime.block_on(loading);
         let plugin = loaded.with_context(|| format!("{shown} cannot be loaded"))?;
         Ok(Candidate {

@@ -46,6 +46,9 @@ pub(crate) enum Kind {
     /// Answers with the status that its module was built with. The module is
     /// replaced again and again.
     Replaced(u16),
+    /// Answers with any status, for the configuration of this number. The module
+    /// is replaced while it serves, and whoever calls knows what may answer.
+    Swapped(u64),
 }
 
 impl Kind {
@@ -99,6 +102,7 @@ impl Call {
             Call::Good(good) => match good.kind {
                 Kind::Configured(number) => format!("configured#{number}"),
                 Kind::Replaced(_) => "replaced".into(),
+                Kind::Swapped(number) => format!("swapped#{number}"),
                 kind => format!("good#{kind:?}"),
             },
         }
@@ -191,6 +195,7 @@ impl Good {
                 ))]
             }
             Kind::Replaced(_) => vec![("replaced", String::new())],
+            Kind::Swapped(number) => vec![("swapped", number.to_string())],
         }
     }
 
@@ -278,6 +283,7 @@ impl Good {
                     && body == b"Hello, Python Runner of APISIX"
             }
             (Kind::Replaced(expected), HttpAction::Stop { status, .. }) => *status == expected,
+            (Kind::Swapped(_), HttpAction::Stop { .. }) => true,
             (
                 kind,
                 HttpAction::Rewrite {

@@ -1,6 +1,6 @@
 //! `siege`: hostile filters and good ones in front of the real runner, under
-//! load. `./just attack` and `./just soak MINUTES` build both in release mode
-//! and run it.
+//! load, and modules that change under it. `./just attack`, `./just soak MINUTES`
+//! and `./just swaps` build both in release mode and run it.
 
 mod attack;
 mod calls;
@@ -8,6 +8,7 @@ mod connection;
 mod crowd;
 mod runner;
 mod soak;
+mod swaps;
 mod tally;
 mod worker;
 
@@ -36,6 +37,8 @@ enum What {
     Attack(attack::Options),
     /// A long time of everything, with restarts at its beginning.
     Soak(soak::Options),
+    /// A module that is replaced again and again while others call it.
+    Swaps(swaps::Options),
 }
 
 // Two: a large answer to a hostile call must not delay the good ones.
@@ -67,6 +70,7 @@ async fn run(cli: &Cli) -> Result<bool> {
     match &cli.what {
         What::Attack(options) => attack::run(&runner, options).await,
         What::Soak(options) => soak::run(&runner, options).await,
+        What::Swaps(options) => swaps::run(&runner, options).await,
     }
 }
 

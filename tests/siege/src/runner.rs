@@ -28,20 +28,34 @@ const TAIL: usize = 16 << 10;
 pub(crate) struct Site {
     binary: PathBuf,
     folder: TempDir,
+    /// Further arguments of the runner.
+    options: &'static [&'static str],
 }
 
 impl Site {
-    /// Fills a new folder. `more` is added to the runner's configuration.
+    /// With every guest. `more` is added to the runner's configuration.
     pub(crate) fn new(binary: &Path, more: &str) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let site = Site {
-            binary: binary.to_owned(),
-            folder,
-        };
-        std::fs::create_dir(site.modules())?;
-        guests::write_modules(&site.modules())?;
+        let site = Site::of(binary, &[], |modules| Ok(guests::write_modules(modules)?))?;
         let text = format!("{}{more}", guests::configuration(&site.admin()));
         std::fs::write(site.config(), text)?;
+        Ok(site)
+    }
+
+    /// With whatever `fill` puts into the folder of modules, and defaults for
+    /// everything.
+    pub(crate) fn of(
+        binary: &Path,
+        options: &'static [&'static str],
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
+        let site = Site {
+            binary: binary.to_owned(),
+            folder: tempfile::tempdir()?,
+            options,
+        };
+        std::fs::create_dir(site.modules())?;
+        fill(&site.modules())?;
+        std::fs::write(site.config(), "")?;
         Ok(site)
     }
 
@@ -73,6 +87,7 @@ impl Site {
             .arg(self.modules())
             .arg("--config")
             .arg(self.config())
+            .args(self.options)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env(

@@ -1,0 +1,258 @@
+//! The folder of modules as it lies there: which of its files are modules, how
+//! each looks from outside, and what is in it.
+//!
+//! Must not know what a module is good for, nor what was there before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use nix::fcntl::OFlag;
+use sandbox::LoadError;
+use tracing::Level;
+
+/// What a folder has at a moment.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Every `NAME.wasm`, by NAME.
+    pub modules: BTreeMap<Arc<str>, ModuleFile>,
+    /// About what else is there.
+    pub remarks: BTreeSet<Remark>,
+}
+
+/// A file `NAME.wasm`, or a link to one.
+#[derive(Debug, Clone)]
+pub struct ModuleFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it looks.
+    pub stamp: Stamp,
+}
+
+/// How a file looks from outside, behind links. One that was written to looks
+/// different, and so does another that took its place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    number: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// A line for the log about something that is no module.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remark {
+    level: Level,
+    text: String,
+}
+
+impl Remark {
+    fn new(level: Level, text: String) -> Self {
+        Remark { level, text }
+    }
+
+    /// Writes it into the log.
+    pub fn tell(&self) {
+        let text = &self.text;
+        match self.level {
+            Level::ERROR => tracing::error!("{text}"),
+            Level::WARN => tracing::warn!("{text}"),
+            _ => tracing::debug!("{text}"),
+        }
+    }
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(file: &Metadata) -> Self {
+        Stamp {
+            device: file.dev(),
+            number: file.ino(),
+            size: file.len(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+}
+
+/// Looks at a folder.
+///
+/// # Errors
+/// Where it cannot be read. A single file that cannot be is no error: it is
+/// there, and looks like no other.
+pub fn list(folder: &Path) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    let mut nearly = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if let Some(path) = listing.add(path) {
+            nearly.push(path);
+        }
+    }
+    for path in nearly {
+        let remark = listing.nearly_a_module(&path);
+        listing.remarks.insert(remark);
+    }
+    Ok(listing)
+}
+
+impl Listing {
+    /// A file whose ending is that of a module but for the case of its letters
+    /// is returned: what it is depends on the others.
+    fn add(&mut self, path: PathBuf) -> Option<PathBuf> {
+        let shown = path.display();
+        let (stamp, metadata) = match std::fs::metadata(&path) {
+            Ok(metadata) => (Stamp::from(&metadata), Some(metadata)),
+            // A link to nothing, or gone since the folder was read.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.remark(Level::WARN, format!("{shown} is ignored: {error}"));
+                return None;
+            }
+            // There is something; to open it will say what is wrong.
+            Err(_) => (Stamp::default(), None),
+        };
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let name = path.file_stem().and_then(|stem| stem.to_str());
+        match (metadata, extension, name) {
+            (Some(metadata), ..) if metadata.is_dir() => {
+                self.remark(Level::DEBUG, format!("{shown} is ignored: it is a folder"));
+            }
+            // Opening a pipe would wait for whoever writes to it.
+            (Some(metadata), ..) if !metadata.is_file() => {
+                self.remark(Level::WARN, format!("{shown} is ignored: it is not a file"));
+            }
+            (_, Some("wasm"), Some(name)) => {
+                let name = Arc::from(name);
+                self.modules.insert(name, ModuleFile { path, stamp });
+            }
+            (_, Some("cwasm"), _) => {
+                let refused = LoadError::Precompiled;
+                self.remark(Level::ERROR, format!("{shown} is refused: {refused}"));
+            }
+            (_, Some(extension), Some(_)) if extension.eq_ignore_ascii_case("wasm") => {
+                return Some(path);
+            }
+            _ => self.remark(
+                Level::WARN,
+                format!("{shown} is ignored: expected NAME.wasm"),
+            ),
+        }
+        None
+    }
+
+    fn remark(&mut self, level: Level, text: String) {
+        self.remarks.insert(Remark::new(level, text));
+    }
+
+    /// `a.WASM` would be the plugin `a` on another system, and is the second of
+    /// this name where `a.wasm` is there too. Which of them the operator means
+    /// cannot be told, so the one that is spelled as documented is it.
+    fn nearly_a_module(&self, path: &Path) -> Remark {
+        let shown = path.display();
+        let name = path.file_stem().and_then(|stem| stem.to_str());
+        match name.and_then(|name| self.modules.get_key_value(name)) {
+            Some((name, first)) => Remark::new(
+                Level::ERROR,
+                format!(
+                    "{shown} is refused: it would be a second module of the plugin {name}, which \
+                     is {}; remove one of them",
+                    first.path.display()
+                ),
+            ),
+            None => Remark::new(
+                Level::WARN,
+                format!("{shown} is ignored: expected NAME.wasm, in small letters"),
+            ),
+        }
+    }
+}
+
+/// A whole module, unless it has more than `limit` bytes: compiling one takes
+/// many times its size in memory. None where somebody wrote to it meanwhile.
+///
+/// # Errors
+/// The system's, and one for a module that is too large.
+pub fn read(file: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    // The file may be another than the one that was listed: a pipe, which
+    // would make us wait for whoever writes to it, or one that still grows.
+    let flags = OFlag::O_NONBLOCK.bits();
+    let mut opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(file)?;
+    let before = opened.metadata()?;
+    if !before.is_file() {
+        bail!("it is not a file");
+    }
+    let mut wasm = Vec::new();
+    let most = limit.saturating_add(1);
+    (&mut opened).take(most).read_to_end(&mut wasm)?;
+    if wasm.len() as u64 > limit {
+        let mib = limit >> 20;
+        bail!("it has more than {mib} MiB, the most that limits.module_mib allows");
+    }
+    let whole = Stamp::from(&before) == Stamp::from(&opened.metadata()?);
+    Ok(whole.then_some(wasm))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn of_two_that_differ_in_case_only_the_second_should_be_refused() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let files = ["a.wasm", "a.WASM", "a.Wasm", "b.WASM", "A.wasm"];
+        for file in files.map(OsStr::new) {
+            std::fs::write(folder.path().join(file), "").expect("file");
+        }
+        let odd = folder.path().join(OsStr::from_bytes(b"c\xff.wasm"));
+        std::fs::write(odd, "").expect("file");
+        let listing = list(folder.path()).expect("a folder");
+        let names: Vec<_> = listing.modules.keys().map(|name| &**name).collect();
+        assert_eq!(names, ["A", "a"], "the gateway tells these two apart");
+        let rows = [
+            ("a.WASM", Level::ERROR, "a.wasm; remove one"),
+            ("a.Wasm", Level::ERROR, "a.wasm; remove one"),
+            ("b.WASM", Level::WARN, "in small letters"),
+            ("c\u{fffd}.wasm", Level::WARN, "expected NAME.wasm"),
+        ];
+        for (file, level, text) in rows {
+            let said = |remark: &&Remark| remark.text.contains(file);
+            let remark = listing.remarks.iter().find(said).expect(file);
+            assert_eq!(remark.level, level, "{remark:?}");
+            assert!(remark.text.contains(text), "{remark:?}");
+        }
+        assert_eq!(listing.remarks.len(), rows.len(), "{:?}", listing.remarks);
+    }
+
+    #[test]
+    fn a_file_should_look_different_once_it_was_written_to_or_replaced() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("a.wasm");
+        let stamp = || list(folder.path()).expect("a folder").modules["a"].stamp;
+        std::fs::write(&file, "1").expect("file");
+        let first = stamp();
+        assert_eq!(stamp(), first);
+        let times = std::fs::metadata(&file).expect("file");
+        // Of the same size and, as far as it says itself, of the same time.
+        let beside = folder.path().join("beside");
+        std::fs::write(&beside, "2").expect("file");
+        let made = std::fs::File::options()
+            .write(true)
+            .open(&beside)
+            .expect("file");
+        made.set_modified(times.modified().expect("a time"))
+            .expect("set");
+        std::fs::rename(&beside, &file).expect("renamed");
+        assert_ne!(stamp(), first);
+    }
+}
