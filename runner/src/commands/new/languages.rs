@@ -43,7 +43,7 @@ pub(super) const LANGUAGES: [Language; 7] = [
         needs: "Building it takes Node.js and npm.",
         sources: &[
             ("templates/js", ""),
-            ("templates/js-common", ""),
+            ("templates/js-wrapper", ""),
             CASES,
             WIT,
         ],
@@ -55,7 +55,7 @@ pub(super) const LANGUAGES: [Language; 7] = [
         needs: "Building it takes Node.js and npm.",
         sources: &[
             ("templates/js-full", ""),
-            ("templates/js-common", ""),
+            ("templates/js-wrapper", ""),
             CASES,
             WIT,
         ],
@@ -67,7 +67,7 @@ pub(super) const LANGUAGES: [Language; 7] = [
         needs: "Building it takes Node.js and npm.",
         sources: &[
             ("templates/ts", ""),
-            ("templates/js-common", ""),
+            ("templates/js-wrapper", ""),
             CASES,
             WIT,
         ],
