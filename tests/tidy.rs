@@ -152,7 +152,8 @@ fn every_import_should_have_its_file_in_host_and_sdk() {
 
 #[test]
 fn every_item_of_the_interface_should_be_documented() {
-    for file in files(&[".wit"]) {
+    let of_interface = |file: &PathBuf| file.starts_with("wit");
+    for file in files(&[".wit"]).into_iter().filter(of_interface) {
         let text = read(&file);
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         for (index, line) in lines.iter().enumerate() {
