@@ -75,7 +75,7 @@ fn every_link_should_lead_somewhere() {
 #[test]
 fn every_block_should_be_of_a_kind_that_is_tried() {
     let kinds = [
-        "sh", "text", "yaml", "json", "wit", "rust", "js", "ts", "python", "c", "go",
+        "nginx", "sh", "text", "yaml", "json", "wit", "rust", "js", "ts", "python", "c", "go",
     ];
     for page in pages() {
         for block in page.blocks() {
@@ -117,6 +117,7 @@ fn source_should_be_that_of_a_file() {
     ] {
         page::sources(&root().join(folder), &mut sources);
     }
+    let mut strangers = Vec::new();
     for page in pages() {
         for block in page.blocks() {
             if matches!(
@@ -126,14 +127,13 @@ fn source_should_be_that_of_a_file() {
                 continue;
             }
             let wanted = page::squeezed(&block.text);
-            let found = sources.iter().any(|(_, source)| source.contains(&wanted));
-            assert!(
-                found,
-                "{}:{}: no file has this {} source:\n{}",
-                page.name, block.line, block.kind, block.text
-            );
+            if !sources.iter().any(|(_, source)| source.contains(&wanted)) {
+                let (name, line, text) = (&page.name, block.line, &block.text);
+                strangers.push(format!("{name}:{line}: no file has this source:\n{text}"));
+            }
         }
     }
+    assert!(strangers.is_empty(), "{}", strangers.join("\n"));
 }
 
 /// `./just VERB` and `runner COMMAND` exist.

@@ -31,7 +31,8 @@ pub(super) const LANGUAGES: [Language; 7] = [
         needs: "Building it takes a Rust toolchain.",
         sources: &[
             ("templates/rust", ""),
-            ("guest-sdk", "guest-sdk"),
+            ("guest-sdk/src", "guest-sdk/src"),
+            ("guest-sdk/cargo-wasm", "guest-sdk"),
             CASES,
             WIT,
         ],
