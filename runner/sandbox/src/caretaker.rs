@@ -1,7 +1,8 @@
 //! One thread that works for all filters when nothing is urgent: it captures
 //! configurations, gives up snapshots that are not worth their memory, lets
-//! idle instances go, and compiles what later versions of a plugin will have in
-//! common with this one. It gives way to the threads that serve.
+//! idle instances go, writes the code of a new version of a plugin to the disk,
+//! and compiles what later versions will have in common with the first. It gives
+//! way to the threads that serve.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +14,7 @@ use crate::filter::Shared;
 use crate::pulse::ticks;
 use crate::slow_lane::processor_time;
 use crate::snapshot::{self, NotCaptured, Readable, Snapshot};
-use crate::{Plugin, SandboxError, SnapshotPolicy, shim};
+use crate::{Plugin, SandboxError, SnapshotPolicy, disk_cache, shim};
 
 /// How much less of a busy processor it gets (`setpriority(2)`): a tenth.
 const NICENESS: i32 = 10;
@@ -37,6 +38,7 @@ enum Errand {
     Capture(Weak<Shared>),
     Watch(Weak<Shared>),
     Anticipate(Weak<Plugin>),
+    KeepCode(Weak<Plugin>),
 }
 
 impl Caretaker {
@@ -79,6 +81,11 @@ impl Caretaker {
     /// Compiles a plugin for the engine's memory of functions only.
     pub(crate) fn anticipate(&self, plugin: Weak<Plugin>) {
         let _ = self.errands.send(Errand::Anticipate(plugin));
+    }
+
+    /// Writes a plugin's code to the disk, unless it is replaced before.
+    pub(crate) fn keep_code(&self, plugin: Weak<Plugin>) {
+        let _ = self.errands.send(Errand::KeepCode(plugin));
     }
 
     /// Looks after a filter's idle instances.
@@ -131,6 +138,12 @@ impl Work {
                 Ok(Errand::Anticipate(plugin)) => {
                     if let Some(plugin) = plugin.upgrade() {
                         anticipate(&plugin);
+                    }
+                }
+                Ok(Errand::KeepCode(plugin)) => {
+                    if let Some(plugin) = plugin.upgrade() {
+                        let component = plugin.image.component.component();
+                        disk_cache::keep(&plugin.engine, &plugin.wasm, component);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}

@@ -8,6 +8,7 @@ use wasmtime::component::Component;
 
 use crate::account::{Account, PluginUsage};
 use crate::call_state::{CallState, Identity};
+use crate::disk_cache::Keep;
 use crate::image::Image;
 use crate::instance::Instance;
 use crate::{
@@ -59,7 +60,13 @@ impl Plugin {
         before: Option<&Plugin>,
     ) -> Result<Arc<Self>, LoadError> {
         let (engine, name) = (Arc::clone(engine), Arc::from(name));
-        let compiled = tokio::task::spawn_blocking(move || compile(engine, name, wasm, settings));
+        // The disk would keep the new version from serving.
+        let keep = match before {
+            None => Keep::Now,
+            Some(_) => Keep::Later,
+        };
+        let compile = move || compile(engine, name, wasm, settings, keep);
+        let compiled = tokio::task::spawn_blocking(compile);
         let mut plugin = match compiled.await {
             Ok(plugin) => plugin?,
             Err(panic) => return Err(LoadError::Invalid(format!("the compiler failed: {panic}"))),
@@ -69,6 +76,9 @@ impl Plugin {
         }
         let plugin = Arc::new(plugin);
         plugin.prove_start().await?;
+        if keep == Keep::Later && plugin.code_origin == CodeOrigin::Compiled {
+            plugin.engine.caretaker().keep_code(Arc::downgrade(&plugin));
+        }
         Ok(plugin)
     }
 
@@ -122,13 +132,15 @@ fn compile(
     name: Arc<str>,
     wasm: Vec<u8>,
     settings: PluginSettings,
+    keep: Keep,
 ) -> Result<Plugin, LoadError> {
     let kind = recognise(&wasm)?;
     let wasm = match kind {
         Kind::Component => wasm,
         Kind::CoreModule => componentise::component_of(&wasm)?,
     };
-    let compiled = disk_cache::component(&engine, &wasm).map_err(|error| refused(&error))?;
+    let compiled = disk_cache::component(&engine, &wasm, keep);
+    let compiled = compiled.map_err(|error| refused(&error))?;
     let plugin = linked(engine, name, wasm, settings, compiled)?;
     Ok(Plugin {
         was_core_module: kind == Kind::CoreModule,

@@ -134,7 +134,8 @@ fn costs(
     match &description.not_capturable {
         None => writeln!(
             out,
-            "  snapshot      can be made of a configuration that is used often"
+            "  snapshot      can be made of a configuration that is used often, unless configure asks \
+             for the time or for random numbers"
         ),
         Some(reason) => writeln!(
             out,

@@ -113,6 +113,7 @@ impl DiskCache {
         &self,
         engine: &wasmtime::Engine,
         wasm: &[u8],
+        keep: Keep,
     ) -> Result<(Component, CodeOrigin), wasmtime::Error> {
         let started = Instant::now();
         let key = Key::new(engine, wasm);
@@ -129,18 +130,24 @@ impl DiskCache {
             ),
         }
         let component = shim::compile(engine, wasm)?;
-        match self.write(&key, &component) {
+        if keep == Keep::Now {
+            self.keep(&key, &component);
+        }
+        Ok((component, CodeOrigin::Compiled))
+    }
+
+    fn keep(&self, key: &Key, component: &Component) {
+        match self.write(key, component) {
             Ok(()) => {}
             Err(error) if self.cannot_write.swap(true, Ordering::Relaxed) => {
-                tracing::debug!("{} cannot be written: {error}", self.shown(&key));
+                tracing::debug!("{} cannot be written: {error}", self.shown(key));
             }
             Err(error) => tracing::warn!(
                 "compiled components cannot be kept, so the next start compiles them again: {}: \
                  {error}",
-                self.shown(&key)
+                self.shown(key)
             ),
         }
-        Ok((component, CodeOrigin::Compiled))
     }
 
     fn read(&self, engine: &wasmtime::Engine, key: &Key) -> Result<Component, Miss> {
@@ -192,6 +199,16 @@ enum Miss {
     Untrusted(String),
 }
 
+/// When code that was compiled is written to the disk, which can take seconds
+/// where others write much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Before it is used.
+    Now,
+    /// When somebody calls [`keep`].
+    Later,
+}
+
 /// The native code of a component, from the engine's cache if it has one and
 /// the code is there. May compile, so it belongs on a thread that may block.
 ///
@@ -200,12 +217,20 @@ enum Miss {
 pub(crate) fn component(
     engine: &Engine,
     wasm: &[u8],
+    keep: Keep,
 ) -> Result<(Component, CodeOrigin), wasmtime::Error> {
     match engine.cache() {
-        Some(cache) => cache.component(engine.wasmtime(), wasm),
+        Some(cache) => cache.component(engine.wasmtime(), wasm, keep),
         None => Ok((
             shim::compile(engine.wasmtime(), wasm)?,
             CodeOrigin::Compiled,
         )),
+    }
+}
+
+/// Writes the code of a component into the engine's cache, if it has one.
+pub(crate) fn keep(engine: &Engine, wasm: &[u8], component: &Component) {
+    if let Some(cache) = engine.cache() {
+        cache.keep(&Key::new(engine.wasmtime(), wasm), component);
     }
 }
