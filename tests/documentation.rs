@@ -11,6 +11,8 @@ mod page;
 mod shell;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use page::{Block, Page};
 
@@ -157,28 +159,40 @@ fn every_verb_and_command_should_exist() {
 }
 
 /// One test a page would be better, but pages come and go without this file.
+/// Compilers take most of the time, so as many pages at once as there are cores.
 #[test]
 fn commands_should_do_what_the_page_says() {
-    let mut failures = Vec::new();
-    for page in pages() {
-        if COMMANDS_RUN_ELSEWHERE
+    let runs_here = |page: &Page| {
+        !COMMANDS_RUN_ELSEWHERE
             .iter()
             .any(|(name, _)| *name == page.name)
-        {
-            continue;
+    };
+    let pages: Vec<Page> = pages().into_iter().filter(runs_here).collect();
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(page) = pages.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(failure) = run(page) {
+                failures.lock().expect("not poisoned").push(failure);
+            }
         }
-        let blocks: Vec<&Block> = page
-            .blocks()
-            .iter()
-            .filter(|block| matches!(block.kind.as_str(), "sh" | "text"))
-            .collect();
-        if blocks.iter().any(|block| block.kind == "sh")
-            && let Err(failure) = shell::run(&page, &blocks)
-        {
-            failures.push(failure);
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(work);
         }
-    }
+    });
+    let failures = failures.into_inner().expect("not poisoned");
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+fn run(page: &Page) -> Result<(), String> {
+    let shown = |block: &&Block| matches!(block.kind.as_str(), "sh" | "text");
+    let blocks: Vec<&Block> = page.blocks().iter().filter(shown).collect();
+    match blocks.iter().any(|block| block.kind == "sh") {
+        true => shell::run(page, &blocks),
+        false => Ok(()),
+    }
 }
 
 #[test]

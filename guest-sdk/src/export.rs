@@ -123,6 +123,8 @@ impl<T: Filter> Slot<T> {
 
     /// Runs the author's `configure`; the runner calls it once.
     pub fn configure(&self, text: &str) -> Result<(), String> {
+        #[cfg(target_arch = "wasm32")]
+        tell_panics();
         let filter = T::configure(text).map_err(Failure::into_text)?;
         self.0
             .set(filter)
@@ -154,4 +156,28 @@ impl<T: Filter> Slot<T> {
             .get()
             .ok_or_else(|| String::from("configure was not called"))
     }
+}
+
+/// A panic is a trap, which says nothing: what it was about is logged before.
+#[cfg(target_arch = "wasm32")]
+fn tell_panics() {
+    use crate::log::{self, Level};
+
+    std::panic::set_hook(Box::new(|panic| {
+        // Not formatted as a whole: that machinery is larger than a small filter.
+        let text = panic.payload_as_str().unwrap_or("panicked");
+        let line = match panic.location() {
+            Some(place) => [
+                text,
+                " (",
+                place.file(),
+                ":",
+                &place.line().to_string(),
+                ")",
+            ]
+            .concat(),
+            None => text.to_owned(),
+        };
+        log::write(Level::Error, &line);
+    }));
 }

@@ -167,8 +167,8 @@ pub struct TryOptions {
     /// A path or a URL; before it the method, unless it is GET.
     #[arg(value_name = "[METHOD] URL", num_args = 1..=2, required = true)]
     pub target: Vec<String>,
-    /// The filter's configuration, or @FILE.
-    #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
+    /// The filter's configuration, by convention JSON, or @FILE.
+    #[arg(long, value_name = "TEXT|@FILE", default_value = "{}")]
     pub conf: String,
     /// A header of the request.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]

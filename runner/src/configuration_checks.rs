@@ -38,8 +38,10 @@ pub type Versions = watch::Receiver<Option<Version>>;
 const AT_ONCE: usize = 8;
 
 /// How often `configure` of a new version may fail, other than by saying no,
-/// before the version is not taken, and the time between.
+/// before the version is not taken: by what it does itself, and by what only the
+/// moment may have done. The time between doubles from try to try.
 const TRIES: u32 = 3;
+const TRIES_OF_THE_MOMENT: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// The line of one plugin.
@@ -183,8 +185,8 @@ impl Check {
 /// Only the guest's own word is final. A check that fails in another way (a
 /// busy machine, a moment without a free instance) says nothing of the next
 /// call, which configures an instance of its own and fails by itself if it
-/// must. Where an older version serves, there is time to find out more, and a
-/// guest that fails again and again does not take its place.
+/// must. Where an older version serves, there is time to find out more, and
+/// only one that has said yes takes its place.
 async fn checked(filter: Filter, route: &str, is_new: bool) -> Result<Filter, Unavailable> {
     let mut tries = 1;
     loop {
@@ -195,12 +197,16 @@ async fn checked(filter: Filter, route: &str, is_new: bool) -> Result<Filter, Un
             }
             Err(error) => error,
         };
-        if !is_new && is_the_guests_doing(&error) {
-            if tries == TRIES {
+        if !is_new {
+            let most = match is_the_guests_doing(&error) {
+                true => TRIES,
+                false => TRIES_OF_THE_MOMENT,
+            };
+            if tries >= most {
                 return Err(Unavailable::Rejected(error.to_string()));
             }
+            tokio::time::sleep(PAUSE * (1 << (tries - 1))).await;
             tries += 1;
-            tokio::time::sleep(PAUSE).await;
             continue;
         }
         tracing::warn!(
@@ -219,6 +225,7 @@ fn is_the_guests_doing(error: &SandboxError) -> bool {
         error,
         SandboxError::Trap(_)
             | SandboxError::Deadline(_)
+            | SandboxError::Stalled(_)
             | SandboxError::Memory { .. }
             | SandboxError::HostCallLimit(_)
     )

@@ -4,6 +4,7 @@
 //! Must not know what a module is good for, nor what was there before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -107,6 +108,11 @@ impl Listing {
     /// is returned: what it is depends on the others.
     fn add(&mut self, path: PathBuf) -> Option<PathBuf> {
         let shown = path.display();
+        // What editors, copying programs and builds are in the middle of.
+        let name = path.file_name().map(OsStr::as_encoded_bytes);
+        if name.is_some_and(|name| name.starts_with(b".")) {
+            return None;
+        }
         let (stamp, metadata) = match std::fs::metadata(&path) {
             Ok(metadata) => (Stamp::from(&metadata), Some(metadata)),
             // A link to nothing, or gone since the folder was read.

@@ -4,11 +4,12 @@
 //!
 //! Must not know when a file has changed, or that anybody looks.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use sandbox::{CodeOrigin, Engine, LoadError, Plugin, SandboxError, ends_early};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -130,11 +131,16 @@ impl ModuleSwap {
             .count()
     }
 
-    /// A module of which there was no file before. It is in the catalog once it
-    /// is known what it is.
+    /// A module of which there was no file before. Calls of new configurations
+    /// wait for it.
     pub fn new_module(&self, name: &Arc<str>, file: &Path) -> Arc<Module> {
-        let known = self.catalog.module(&self.tenant, name);
-        known.unwrap_or_else(|| self.catalog.new_module(name, file))
+        if let Some(known) = self.catalog.module(&self.tenant, name) {
+            return known;
+        }
+        tracing::info!("plugin {name} is new and being loaded ({})", file.display());
+        let module = self.catalog.new_module(name, file);
+        self.catalog.enter(&self.tenant, &module);
+        module
     }
 
     /// Takes a module out of service: calls fail as if it had never been there.
@@ -164,6 +170,11 @@ impl ModuleSwap {
         let (wasm, digest) = match tokio::task::spawn_blocking(read).await {
             Ok(Ok(Some(read))) => read,
             Ok(Ok(None)) => return Taken::NotNow(FIRST_PAUSE),
+            Ok(Err(error)) if is_of_the_moment(&error) => {
+                let shown = module.file.display();
+                tracing::warn!("{shown} cannot be read yet, and is tried again: {error:#}");
+                return progress.put_off(false);
+            }
             Ok(Err(error)) => return self.refuse(module, &mut progress, None, &error),
             Err(panic) => return self.refuse(module, &mut progress, None, &panic.into()),
         };
@@ -178,7 +189,8 @@ impl ModuleSwap {
         }
         let size = wasm.len();
         let began = Instant::now();
-        match self.load(module, wasm).await {
+        let loaded = self.load(module, wasm).await;
+        match loaded.and_then(|plugin| serves_as_much(module, plugin)) {
             Ok(plugin) => {
                 say_ready(module, &plugin, size, began.elapsed());
                 *progress = Progress {
@@ -259,6 +271,28 @@ impl Progress {
     }
 }
 
+/// A version without a handler that the one before has would fail every route
+/// that uses it; which those are is not known before they call.
+fn serves_as_much(module: &Module, plugin: Arc<Plugin>) -> Result<Arc<Plugin>> {
+    let Some(before) = module.plugin() else {
+        return Ok(plugin);
+    };
+    let (before, now) = (before.phases(), plugin.phases());
+    let lost = match (
+        before.request && !now.request,
+        before.response && !now.response,
+    ) {
+        (false, false) => return Ok(plugin),
+        (true, _) => "request",
+        (false, true) => "response",
+    };
+    bail!(
+        "it has no {lost} handler, and the version that serves has one, which routes may use; \
+         take the file away first and put it back when it is gone, or start the runner anew, to \
+         have it all the same"
+    );
+}
+
 fn say_ready(module: &Module, plugin: &Plugin, bytes: usize, took: Duration) {
     let (name, shown) = (&module.name, module.file.display());
     let how = match plugin.code_origin() {
@@ -283,6 +317,19 @@ fn is_passing(error: &anyhow::Error, stalled: u32) -> bool {
         }
         _ => is_stall(error) && stalled < STALLED_TRIES,
     }
+}
+
+/// Whether reading the file may go well another time: descriptors or memory are
+/// short, a file system of the network is slow. What the file itself is, and who
+/// may read it, does not change without a trace.
+fn is_of_the_moment(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| {
+        !matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::IsADirectory
+        )
+    })
 }
 
 /// Whether a start did not come back in time.

@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use gateway_model::query::{escape_path, join_target};
 use gateway_model::{ClientResponse, HttpOutcome, HttpRequest, UpstreamRequest, UpstreamResponse};
 use protocol::gateway_side::NamedValue;
+use sandbox::is_unseen;
 
 /// Lines of a body that are shown.
 const BODY_LINES: usize = 16;
@@ -47,6 +48,28 @@ impl Picture {
                 picture.body(None, Some(&response.body));
             }
         }
+        picture
+    }
+
+    /// Of a request that comes to nothing.
+    #[must_use]
+    pub fn before_request(before: &HttpRequest) -> Self {
+        let mut picture = Picture::default();
+        picture.add(Mark::Same, request_line(before));
+        picture.headers(&before.headers, &before.headers);
+        picture.body(before.body.as_deref(), before.body.as_deref());
+        picture.add(Mark::Note, "fails");
+        picture
+    }
+
+    /// Of a response that comes to nothing.
+    #[must_use]
+    pub fn before_response(before: &UpstreamResponse) -> Self {
+        let mut picture = Picture::default();
+        picture.add(Mark::Same, before.status.to_string());
+        picture.headers(&before.headers, &before.headers);
+        picture.body(Some(&before.body), Some(&before.body));
+        picture.add(Mark::Note, "fails");
         picture
     }
 
@@ -189,7 +212,7 @@ fn values<'a>(headers: &'a [NamedValue], name: &[u8]) -> Vec<Option<&'a [u8]>> {
 fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.chars()
-        .flat_map(|character| match character.is_control() {
+        .flat_map(|character| match is_unseen(character) {
             true => character.escape_default().collect::<Vec<_>>(),
             false => vec![character],
         })

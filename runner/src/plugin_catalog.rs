@@ -117,9 +117,18 @@ impl PluginCatalog {
         module: &Arc<Module>,
         plugin: Result<Arc<Plugin>, Arc<str>>,
     ) {
+        self.enter(tenant, module);
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        // After the map: whoever looked into it before and found nothing has a
+        // smaller number, and is checked again.
         let generation = self.next_generation();
         module.set_version(Version { generation, plugin });
+    }
+
+    /// Puts a module into the catalog, unless it is there: from here on new
+    /// configurations that name it wait for its first version.
+    pub fn enter(&self, tenant: &Tenant, module: &Arc<Module>) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (tenant.clone(), Arc::clone(&module.name));
         let modules = self.modules.load();
         if !modules.contains_key(&key) {
@@ -190,7 +199,8 @@ impl PluginCatalog {
         again: bool,
     ) {
         let link = &chain.links()[position];
-        // Before the look at the map: a module that comes after it is newer.
+        // Before the look at the map: the version of a module that is put there
+        // after it has a greater number (`put`).
         let generation = self.generation.load(Ordering::SeqCst);
         if let Some(module) = self.module(tenant, &link.plugin) {
             let check = Check {

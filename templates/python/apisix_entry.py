@@ -146,7 +146,9 @@ class _Printed(io.TextIOBase):
 
 
 if "datetime" in sys.modules:
-    # strptime imports this when it is called, and then it is too late.
+    # strptime imports this when it is called, and hmac.new that, and then it is
+    # too late.
+    import warnings  # noqa: F401
     import _strptime  # type: ignore[import-not-found]  # noqa: F401
 
 if "logging" in sys.modules:

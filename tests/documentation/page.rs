@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Page {
     /// Relative to the repository.
     pub(crate) name: String,
+    file: PathBuf,
     text: String,
     blocks: Vec<Block>,
 }
@@ -46,9 +47,25 @@ impl Page {
         assert!(!inside, "{}: a block has no end", name.display());
         Page {
             name: name.display().to_string(),
+            file: file.to_owned(),
             text,
             blocks,
         }
+    }
+
+    /// Files in its folder that are no pages.
+    pub(crate) fn beside(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let folder = self.file.parent().expect("a folder");
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let is_page = path.extension().is_some_and(|ending| ending == "md");
+            if path.is_file() && !is_page {
+                let name = path.file_name().expect("a name");
+                files.push((name.into(), std::fs::read(&path).expect("a file")));
+            }
+        }
+        files
     }
 
     /// In order.

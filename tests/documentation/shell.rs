@@ -12,16 +12,27 @@ const RUNNER: &str = env!("CARGO_BIN_EXE_runner");
 const MARK: &str = "=== end of block ===";
 
 /// Runs the blocks of a page in one shell, in an empty folder, with the runner
-/// in its path. A `runner serve` is started, seen to listen, and ended.
+/// in its path. A `runner serve` in front is started, seen to load, and ended.
 ///
 /// # Errors
 /// What the page says and is not so.
 pub(crate) fn run(page: &Page, blocks: &[&Block]) -> Result<(), String> {
     let folder = tempfile::tempdir().expect("temporary folder");
+    // A page that stands beside sources is about them.
+    for (name, bytes) in page.beside() {
+        std::fs::write(folder.path().join(name), bytes).expect("a copy");
+    }
     let mut script = String::from(PROLOGUE);
     for block in blocks.iter().filter(|block| block.kind == "sh") {
-        script.push_str(&block.text);
-        script.push_str(&format!("\necho '{MARK}'\n"));
+        for line in block.text.lines() {
+            let in_front = line.starts_with("runner serve") && !line.ends_with('&');
+            script.push_str(&match in_front {
+                true => line.replacen("runner serve", "serve_for_a_moment", 1),
+                false => line.to_owned(),
+            });
+            script.push('\n');
+        }
+        script.push_str(&format!("echo '{MARK}'\n"));
     }
     let binaries = Path::new(RUNNER).parent().expect("a folder");
     let path = format!(
@@ -31,8 +42,8 @@ pub(crate) fn run(page: &Page, blocks: &[&Block]) -> Result<(), String> {
             .unwrap_or_default()
             .to_string_lossy()
     );
-    let output = Command::new("bash")
-        .arg("-c")
+    let output = Command::new("timeout")
+        .args([PATIENCE, "bash", "-c"])
         .arg(&script)
         .current_dir(folder.path())
         .env("PATH", path)
@@ -67,27 +78,27 @@ pub(crate) fn run(page: &Page, blocks: &[&Block]) -> Result<(), String> {
     Ok(())
 }
 
-/// `runner serve` would not end by itself.
+/// For all commands of a page: a loop may wait for what never comes.
+const PATIENCE: &str = "900s";
+
+/// In place of a `runner serve` that would not end by itself.
 const PROLOGUE: &str = r#"
 set -euo pipefail
-runner() {
-  if [ "$1" != serve ]; then
-    command runner "$@"
-    return
-  fi
-  local log status=0
+# What a page leaves running would keep us waiting for its output.
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+serve_for_a_moment() {
+  local log
   log=$(mktemp)
-  APISIX_LISTEN_ADDRESS=unix:$log.sock timeout --signal=TERM 8 runner "$@" 2>"$log" &
+  APISIX_LISTEN_ADDRESS=unix:$log.sock runner serve "$@" 2>"$log" &
   local server=$!
-  for _ in $(seq 100); do
-    grep -q 'plugins can be used' "$log" && break
+  for _ in $(seq 1200); do
+    grep -q 'can be used' "$log" && break
+    kill -0 "$server" || break
     sleep 0.05
   done
-  grep -q 'plugins can be used' "$log" || { cat "$log" >&2; return 1; }
+  grep -q 'can be used' "$log" || { cat "$log" >&2; return 1; }
   kill "$server"
-  wait "$server" || status=$?
-  # Ended by us, or by timeout.
-  [ $status -le 143 ]
+  wait "$server" || true
 }
 "#;
 

@@ -24,18 +24,7 @@ pub fn decode_path(path: &[u8]) -> Option<Vec<u8>> {
     if !encoded.starts_with(b"/") {
         return None;
     }
-    let mut plain = Vec::with_capacity(encoded.len());
-    let mut rest = encoded;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        plain.push(match (first, hex_pair(tail)) {
-            (b'%', Some(byte)) => {
-                rest = &tail[2..];
-                byte
-            }
-            (byte, _) => *byte,
-        });
-    }
+    let plain = decode(encoded);
     if plain.contains(&0) {
         return None;
     }
@@ -120,7 +109,18 @@ fn escape(text: &[u8], must: impl Fn(u8) -> bool) -> Vec<u8> {
     escaped
 }
 
+/// In a query a plus is a space.
 fn unescape(text: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> = text
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    decode(&spaced)
+}
+
+/// Percent-decoded, and nothing else.
+#[must_use]
+pub fn decode(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, tail @ ..] = rest {
@@ -130,7 +130,6 @@ fn unescape(text: &[u8]) -> Vec<u8> {
                 rest = &tail[2..];
                 byte
             }
-            (b'+', _) => b' ',
             (byte, _) => *byte,
         });
     }

@@ -203,12 +203,13 @@ impl Account {
     /// Whether a guest may log so many bytes; `logged` is what its call has
     /// logged so far. A line that may not be logged is counted, and said so of
     /// once a second.
-    pub(crate) fn may_log(&self, bytes: usize, logged: &mut usize) -> bool {
+    pub(crate) fn may_log(&self, bytes: usize, logged: &AtomicUsize) -> bool {
         let second = self.pulse.elapsed().as_secs();
         let limits = &self.limits;
-        let after = logged.saturating_add(bytes);
+        let after = logged.load(Ordering::Relaxed).saturating_add(bytes);
         if after <= limits.log_per_call && self.log.spend(second, bytes, limits.log_per_second) {
-            *logged = after;
+            // One call, one thread at a time.
+            logged.store(after, Ordering::Relaxed);
             return true;
         }
         let dropped = self.log.dropped.fetch_add(1, Ordering::Relaxed) + 1;

@@ -2,6 +2,7 @@
 //! outlives the instance. Every host function works on this.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use wasmtime_wasi::{WasiCtxView, WasiView};
@@ -96,7 +97,7 @@ pub(crate) struct CallState {
     pub(crate) memory: MemoryMeter,
     pub(crate) clock: Arc<GuestClock>,
     /// Bytes that the guest has logged in this call.
-    pub(crate) logged: usize,
+    logged: Option<Arc<AtomicUsize>>,
     /// What the guest looked at that may be another each time.
     pub(crate) outside: Option<&'static str>,
     /// A rehearsal: what the guest logs was logged before.
@@ -115,7 +116,7 @@ impl CallState {
             in_handler: false,
             memory: MemoryMeter::new(limits, Arc::clone(&identity.account.memory)),
             clock: GuestClock::start(pulse, limits.configure_time, limits.configure_wall_time),
-            logged: 0,
+            logged: None,
             outside: None,
             quiet: false,
             wasi: None,
@@ -141,7 +142,9 @@ impl CallState {
         }
         self.memory.refused = false;
         self.memory.all_taken = false;
-        self.logged = 0;
+        if let Some(logged) = &self.logged {
+            logged.store(0, Ordering::Relaxed);
+        }
         if let Some(wasi) = &self.wasi {
             wasi.begin_call(self.call.id());
         }
@@ -180,6 +183,11 @@ impl CallState {
     pub(crate) fn holds_resources(&self) -> bool {
         let wasi = self.wasi.as_ref();
         wasi.is_some_and(|wasi| !wasi.table.is_empty())
+    }
+
+    /// Counts what the call logs; made when it first does.
+    pub(crate) fn logged(&mut self) -> Arc<AtomicUsize> {
+        Arc::clone(self.logged.get_or_insert_default())
     }
 
     /// The request of the current call.
@@ -263,8 +271,9 @@ fn wrong_phase(function: &str, phases: &str) -> Error {
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let (identity, quiet, request) = (&self.identity, self.quiet, self.call.id());
+        let logged = self.logged.get_or_insert_default();
         let wasi = self.wasi.get_or_insert_with(|| {
-            let surroundings = Surroundings::new(identity, quiet);
+            let surroundings = Surroundings::new(identity, logged, quiet);
             surroundings.begin_call(request);
             Box::new(surroundings)
         });

@@ -6,12 +6,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::bindings::apisix::filter::log::Level;
 use crate::call_state::Identity;
@@ -27,21 +28,27 @@ pub(crate) struct Console {
 struct Shared {
     identity: Arc<Identity>,
     level: Level,
+    /// Bytes that the call has logged, by whatever way.
+    logged: Arc<AtomicUsize>,
     begun: Mutex<Begun>,
 }
 
-/// A line whose end has not come yet, and what its call has written so far.
+/// A line whose end has not come yet.
 #[derive(Default)]
 struct Begun {
     line: Vec<u8>,
-    logged: usize,
     quiet: bool,
     request: Option<u32>,
 }
 
 impl Console {
     /// `level` is that of its lines; `quiet`: nothing is written.
-    pub(crate) fn new(identity: Arc<Identity>, level: Level, quiet: bool) -> Self {
+    pub(crate) fn new(
+        identity: Arc<Identity>,
+        level: Level,
+        logged: Arc<AtomicUsize>,
+        quiet: bool,
+    ) -> Self {
         let begun = Begun {
             quiet,
             ..Begun::default()
@@ -49,6 +56,7 @@ impl Console {
         let shared = Shared {
             identity,
             level,
+            logged,
             begun: Mutex::new(begun),
         };
         Console {
@@ -59,10 +67,7 @@ impl Console {
     /// From here on lines belong to this call.
     pub(crate) fn begin_call(&self, request: Option<u32>) {
         self.end_line();
-        self.with(|begun, _| {
-            begun.logged = 0;
-            begun.request = request;
-        });
+        self.with(|begun, _| begun.request = request);
     }
 
     /// Writes what lacks only its line break.
@@ -76,6 +81,9 @@ impl Console {
 
     fn take(&self, bytes: &[u8]) {
         self.with(|begun, shared| {
+            if begun.quiet || !log::enabled(shared.level) {
+                return;
+            }
             for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
                 let (text, ends) = match piece.split_last() {
                     Some((b'\n', text)) => (text, true),
@@ -84,8 +92,10 @@ impl Console {
                 // What a line has beyond its limit is cut off anyway.
                 let room = (LINE_LIMIT + 1).saturating_sub(begun.line.len());
                 begun.line.extend_from_slice(&text[..text.len().min(room)]);
-                if ends {
-                    begun.write(shared);
+                // The first line beyond a limit is counted and told; those
+                // after it would only take time.
+                if ends && !begun.write(shared) {
+                    return;
                 }
             }
         });
@@ -101,14 +111,18 @@ impl Console {
 }
 
 impl Begun {
-    fn write(&mut self, shared: &Shared) {
+    /// False where the limits allow no more.
+    fn write(&mut self, shared: &Shared) -> bool {
         let line = std::mem::take(&mut self.line);
-        if !self.quiet {
-            let line = String::from_utf8_lossy(&line);
-            let line = line.trim_end_matches('\r');
-            let (level, logged) = (shared.level, &mut self.logged);
-            log::write(&shared.identity, self.request, level, line, logged);
-        }
+        let line = String::from_utf8_lossy(&line);
+        let line = line.trim_end_matches('\r');
+        log::write(
+            &shared.identity,
+            self.request,
+            shared.level,
+            line,
+            &shared.logged,
+        )
     }
 }
 
@@ -134,6 +148,10 @@ const AT_ONCE: usize = 64 << 10;
 
 impl OutputStream for Console {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        // `check_write` has told the guest; nothing interrupts us in here.
+        if bytes.len() > AT_ONCE {
+            return Err(StreamError::trap("writes more at once than it may"));
+        }
         self.take(&bytes);
         Ok(())
     }

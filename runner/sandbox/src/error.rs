@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::GatewayError;
+use crate::{GatewayError, printable};
 
 /// Why a file cannot serve as a plugin. The texts are written for the author
 /// of the component or the operator who dropped it into the folder.
@@ -111,6 +111,38 @@ pub enum LoadError {
     /// It could not be started.
     #[error("its instance cannot be started: {0}")]
     Start(SandboxError),
+}
+
+impl LoadError {
+    /// The same with what a module says of itself on one line and cut: it goes
+    /// into the log and onto pages.
+    pub(crate) fn printable(mut self) -> Self {
+        let texts: Vec<&mut String> = match &mut self {
+            LoadError::NotWasm { found } | LoadError::NotAFilter { found } => vec![found],
+            LoadError::CoreImport { module, name, .. } => vec![module, name],
+            LoadError::Encoding(text)
+            | LoadError::Invalid(text)
+            | LoadError::Mismatch(text)
+            | LoadError::TooLarge(text) => vec![text],
+            LoadError::UnknownImport { import, .. } => vec![import],
+            LoadError::ImportVersion {
+                interface, wanted, ..
+            } => vec![interface, wanted],
+            LoadError::UnknownFunction {
+                interface,
+                function,
+                ..
+            } => vec![interface, function],
+            LoadError::ExportVersion { export, .. } => vec![export],
+            LoadError::Precompiled | LoadError::NoInterface { .. } | LoadError::Start(_) => {
+                Vec::new()
+            }
+        };
+        for text in texts {
+            *text = printable::reason(text);
+        }
+        self
+    }
 }
 
 impl From<SandboxError> for LoadError {

@@ -73,6 +73,7 @@ pub use limits::Limits;
 pub use outermost::ends_early;
 pub use plugin::{Phases, Plugin};
 pub use policy::{InstancePolicy, PluginSettings, SnapshotPolicy};
+pub use printable::is_unseen;
 pub use request_call::{
     RequestCall, RequestSource, RequestSubject, StopResponse, Verdict, VisitArg, VisitHeader,
 };

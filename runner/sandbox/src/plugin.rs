@@ -59,6 +59,18 @@ impl Plugin {
         settings: PluginSettings,
         before: Option<&Plugin>,
     ) -> Result<Arc<Self>, LoadError> {
+        let loaded = Plugin::try_load(engine, name, wasm, settings, before).await;
+        // Names of imports and the like are a stranger's.
+        loaded.map_err(LoadError::printable)
+    }
+
+    async fn try_load(
+        engine: &Arc<Engine>,
+        name: &str,
+        wasm: Vec<u8>,
+        settings: PluginSettings,
+        before: Option<&Plugin>,
+    ) -> Result<Arc<Self>, LoadError> {
         let (engine, name) = (Arc::clone(engine), Arc::from(name));
         // The disk would keep the new version from serving.
         let keep = match before {
@@ -218,8 +230,12 @@ fn describe(bytes: &[u8]) -> String {
     match bytes {
         [] => "an empty file".into(),
         [0x7f, b'E', b'L', b'F', ..] => "a native ELF file".into(),
+        [0x1f, 0x8b, ..] => "a file that gzip compressed; unpack it first".into(),
         _ if bytes.starts_with(b"(") => {
             "WebAssembly text; translate it with `wasm-tools parse` first".into()
+        }
+        _ if std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0')) => {
+            "text; if it is the source of a filter, build it first".into()
         }
         _ => format!(
             "a file that begins with {:02x?}",

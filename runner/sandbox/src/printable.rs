@@ -18,6 +18,18 @@ pub(crate) fn reason(message: &str) -> String {
     cut(message, REASON_LIMIT)
 }
 
+/// Whether a character moves what stands around it, or breaks the line, instead
+/// of being seen: control characters, the separators and marks of direction of
+/// Unicode.
+#[must_use]
+pub fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
+}
+
 fn cut(message: &str, limit: usize) -> String {
     let mut end = message.len().min(limit);
     while !message.is_char_boundary(end) {
@@ -30,7 +42,7 @@ fn cut(message: &str, limit: usize) -> String {
             end = 0;
             break;
         }
-        match character.is_control() {
+        match is_unseen(character) {
             true => line.extend(character.escape_default()),
             false => line.push(character),
         }

@@ -3,6 +3,7 @@
 //! the log, clocks are coarse, random numbers are random.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::component::ResourceTable;
@@ -28,11 +29,12 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// `quiet`: nothing reaches the log.
-    pub(crate) fn new(identity: &Arc<Identity>, quiet: bool) -> Self {
+    /// `logged` counts what a call writes into the log; `quiet`: nothing reaches
+    /// it.
+    pub(crate) fn new(identity: &Arc<Identity>, logged: &Arc<AtomicUsize>, quiet: bool) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(identity.account.limits.handles);
-        let output = |level| Console::new(Arc::clone(identity), level, quiet);
+        let output = |level| Console::new(Arc::clone(identity), level, Arc::clone(logged), quiet);
         let outputs = [output(Level::Info), output(Level::Warn)];
         let mut context = WasiCtxBuilder::new();
         context
@@ -60,6 +62,13 @@ impl Surroundings {
         for output in &self.outputs {
             output.end_line();
         }
+    }
+}
+
+/// A line whose end never came may be why the guest failed.
+impl Drop for Surroundings {
+    fn drop(&mut self) {
+        self.end_call();
     }
 }
 

@@ -121,7 +121,11 @@ impl Pages {
         let kept_back = self.confs.kept_back();
         let routes = kept_back.iter().map(|(name, kept_back)| {
             let (name, count) = (one_line(name), kept_back.count);
-            let (route, reason) = (&kept_back.route, one_line(&kept_back.reason));
+            let reason = one_line(&kept_back.reason);
+            let route = match &*kept_back.route {
+                "" => "a route that the gateway gave no name",
+                route => route,
+            };
             format!(
                 "plugin {name} serves {count} configurations with an older version, one of them \
                  of {route}: {reason}\n"

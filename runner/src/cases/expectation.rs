@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use gateway_model::{ClientResponse, HttpOutcome, HttpRequest, UpstreamRequest, query};
+use gateway_model::{ClientResponse, HttpOutcome, UpstreamRequest, query};
 use protocol::gateway_side::NamedValue;
 use sandbox::SandboxError;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
+use super::strict::{self, unique};
 use super::written::{Values, WrittenBody, WrittenRequest};
 use crate::failure::Cause;
 use crate::trial::witness::Event;
@@ -18,28 +20,31 @@ use crate::trial::{Came, NoResult};
 
 /// What is to come of a case.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "expected what is to come, such as `{stop: {status: 403}}`"
+)]
 pub struct Expectation {
     /// The request goes on, and the upstream gets this.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
     request: Option<ExpectedRequest>,
     /// The request is stopped, and the client gets this.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
     stop: Option<ExpectedResponse>,
     /// In the response phase: the client gets this.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
     response: Option<ExpectedResponse>,
     /// The request goes on, and these are set on the response to come.
-    #[serde(default)]
-    response_headers: Option<Names>,
+    #[serde(default, deserialize_with = "there")]
+    response_headers: Option<UniqueNames>,
     /// The filter refuses its configuration, for a reason that has this text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
     rejected: Option<String>,
     /// The filter fails for this cause, one of docs/failures.md.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
     fails: Option<String>,
     /// The filter logs lines that have these texts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
     log: Option<Values>,
 }
 
@@ -47,7 +52,24 @@ pub struct Expectation {
 type Names = BTreeMap<String, Option<Values>>;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(transparent)]
+struct UniqueNames(#[serde(deserialize_with = "unique")] Names);
+
+/// Of a key that is written something is expected, if only that there is none:
+/// for most keys nothing would be a slip.
+fn there<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(from).map(Some)
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "expected what the upstream gets, such as `{headers: {x-a: b}}`, or {} for anything"
+)]
 struct ExpectedRequest {
     #[serde(default)]
     method: Option<String>,
@@ -57,22 +79,27 @@ struct ExpectedRequest {
     /// Decoded.
     #[serde(default)]
     path: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique")]
     args: Names,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique")]
     headers: Names,
-    #[serde(default)]
+    /// null: no body.
+    #[serde(default, deserialize_with = "there")]
     body: Option<WrittenBody>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "expected a response, such as `{status: 403}`, or {} for any"
+)]
 struct ExpectedResponse {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "there")]
     status: Option<u16>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique")]
     headers: Names,
-    #[serde(default)]
+    /// null: no body.
+    #[serde(default, deserialize_with = "there")]
     body: Option<WrittenBody>,
 }
 
@@ -127,6 +154,14 @@ impl Expectation {
                 known.join(", ")
             );
         }
+        ensure!(
+            self.rejected.as_ref().is_none_or(|text| !text.is_empty()),
+            "it expects a refusal without a reason; write a part of the reason"
+        );
+        ensure!(
+            self.log.as_ref().is_none_or(|log| !log.texts().is_empty()),
+            "it expects no line of the log"
+        );
         if let Some(url) = self
             .request
             .as_ref()
@@ -184,7 +219,7 @@ impl Expectation {
                 if let Some(expected) = &self.request {
                     expected.compare(request, differences);
                 }
-                let names = self.response_headers.iter().flatten();
+                let names = self.response_headers.iter().flat_map(|names| &names.0);
                 differences.names("response_headers", names, &request.response_headers, true);
             }
             Some(Came::Request(HttpOutcome::Client(response))) => {
@@ -227,18 +262,13 @@ impl Expectation {
 
 impl ExpectedRequest {
     fn compare(&self, found: &UpstreamRequest, differences: &mut Differences) {
-        let (path, query) = query::split_target(&found.path_and_query);
-        let path = query::decode_path(path).unwrap_or_else(|| path.to_vec());
-        let args = query::parse_args(query.unwrap_or_default());
+        let (path, args) = target(&found.path_and_query);
         if let Some(method) = &self.method {
             differences.text("request.method", method, found.method.as_bytes());
         }
         if let Some(url) = &self.url {
             let whole = String::from_utf8_lossy(&found.path_and_query);
-            // It was read before, when the file was.
-            if let Ok(expected) = WrittenRequest::to(url).request()
-                && !same_target(&expected, &path, &args)
-            {
+            if !same_target(&target(url.as_bytes()), &(path.clone(), args.clone())) {
                 differences.add(format!("request.url: expected {url:?}, found {whole:?}"));
             }
         }
@@ -257,14 +287,24 @@ impl ExpectedRequest {
     }
 }
 
+/// A path and its arguments, decoded and nothing else: where dots and slashes of
+/// what the upstream gets lead is for the upstream to say.
+type Target = (Vec<u8>, Vec<NamedValue>);
+
+fn target(written: &[u8]) -> Target {
+    let (path, query) = query::split_target(written);
+    let path = query::decode(path);
+    (path, query::parse_args(query.unwrap_or_default()))
+}
+
 /// The same path, and for each name the same values in the same order.
-fn same_target(expected: &HttpRequest, path: &[u8], args: &[NamedValue]) -> bool {
+fn same_target(expected: &Target, found: &Target) -> bool {
     let by_name = |args: &[NamedValue]| {
         let mut args = args.to_vec();
         args.sort_by(|a, b| a.name.cmp(&b.name));
         args
     };
-    expected.path == path && by_name(&expected.args) == by_name(args)
+    expected.0 == found.0 && by_name(&expected.1) == by_name(&found.1)
 }
 
 impl ExpectedResponse {
@@ -283,6 +323,19 @@ impl ExpectedResponse {
     }
 }
 
+/// In place of the value of an argument without one, which only a URL can say.
+const NO_VALUE: &str = "(no value)";
+
+/// What was found, so that it can be shown anywhere.
+fn cut(found: &[u8]) -> String {
+    const SHOWN: usize = 400;
+    let shown = String::from_utf8_lossy(&found[..found.len().min(SHOWN)]);
+    match found.len() > SHOWN {
+        true => format!("{shown:?}... ({} bytes)", found.len()),
+        false => format!("{shown:?}"),
+    }
+}
+
 /// What is not as it should be.
 #[derive(Default)]
 struct Differences(Vec<String>);
@@ -294,8 +347,8 @@ impl Differences {
 
     fn text(&mut self, place: &str, expected: &str, found: &[u8]) {
         if expected.as_bytes() != found {
-            let found = String::from_utf8_lossy(found);
-            self.add(format!("{place}: expected {expected:?}, found {found:?}"));
+            let found = cut(found);
+            self.add(format!("{place}: expected {expected:?}, found {found}"));
         }
     }
 
@@ -303,10 +356,10 @@ impl Differences {
     fn body(&mut self, place: &str, expected: &WrittenBody, found: &[u8]) {
         match expected {
             WrittenBody::Text(text) => self.text(place, text, found),
+            WrittenBody::Json(Value::Null) if found.is_empty() => {}
             WrittenBody::Json(value) => {
-                let parsed: Option<serde_json::Value> = serde_json::from_slice(found).ok();
-                if parsed.as_ref() != Some(value) {
-                    let found = String::from_utf8_lossy(found);
+                if strict::json(found).as_ref() != Some(value) {
+                    let found = cut(found);
                     self.add(format!("{place}: expected {value}, found {found}"));
                 }
             }
@@ -326,9 +379,9 @@ impl Differences {
                 false => entry.name == name.as_bytes(),
             });
             let found: Vec<String> = named
-                .map(|entry| {
-                    let value = entry.value.as_deref().unwrap_or_default();
-                    String::from_utf8_lossy(value).into_owned()
+                .map(|entry| match entry.value.as_deref() {
+                    Some(value) => String::from_utf8_lossy(value).into_owned(),
+                    None => NO_VALUE.into(),
                 })
                 .collect();
             let expected = values.as_ref().map(Values::texts).unwrap_or_default();

@@ -5,12 +5,13 @@
 //! Must not know how a filter is run.
 
 mod expectation;
+mod strict;
 mod written;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -24,7 +25,10 @@ const FOLDER: &str = "cases";
 
 /// One file of cases.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "expected the keys `filter` and `cases`"
+)]
 pub struct CaseFile {
     /// The module, relative to the file.
     #[serde(default)]
@@ -42,7 +46,10 @@ pub struct CaseFile {
 
 /// One case.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "expected a case, with the keys `name` and `expect` at least"
+)]
 pub struct Case {
     /// What it shows.
     pub name: String,
@@ -57,7 +64,7 @@ pub struct Case {
     #[serde(default)]
     pub response: Option<WrittenResponse>,
     /// What the gateway knows by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict::unique")]
     pub variables: BTreeMap<String, Scalar>,
     /// What is to come of it.
     pub expect: Expectation,
@@ -70,9 +77,19 @@ impl CaseFile {
     /// Where it cannot be read, or is not a file of cases: the key and the line.
     pub fn read(file: &Path) -> Result<Self> {
         let shown = file.display();
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {shown}"))?;
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {shown}"))?;
+        ensure!(
+            !bytes.starts_with(b"\0asm"),
+            "{shown} is a filter; give the file of its cases, and the filter with --filter"
+        );
+        let text = String::from_utf8(bytes)
+            .map_err(|_| anyhow!("{shown} is no text, so it is no file of cases"))?;
         let cases: CaseFile = serde_yaml::from_str(&text).with_context(|| {
-            format!("{shown} is no file of cases; docs/testing.md has the keys")
+            let tabs = match text.contains('\t') {
+                true => " (it has tabs, and YAML is indented by spaces)",
+                false => "",
+            };
+            format!("{shown} is no file of cases{tabs}; docs/testing.md has the keys")
         })?;
         ensure!(!cases.cases.is_empty(), "{shown} has no cases");
         for case in &cases.cases {
@@ -111,6 +128,7 @@ impl Case {
             request.variables.insert(name, value);
         }
         let response = self.response.as_ref().map(WrittenResponse::response);
+        let response = response.transpose()?;
         Ok(Some(Exchange { request, response }))
     }
 

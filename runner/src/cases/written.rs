@@ -9,12 +9,15 @@ use std::net::IpAddr;
 use anyhow::{Context as _, Result, ensure};
 use gateway_model::{HttpRequest, UpstreamResponse, query};
 use protocol::gateway_side::NamedValue;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+use super::strict::unique;
 
 /// A value that is text on the wire, however it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "WrittenScalar")]
+#[serde(try_from = "WrittenScalar")]
 pub struct Scalar(String);
 
 #[derive(Deserialize)]
@@ -25,13 +28,21 @@ enum WrittenScalar {
     Truth(bool),
 }
 
-impl From<WrittenScalar> for Scalar {
-    fn from(written: WrittenScalar) -> Self {
-        Scalar(match written {
+impl TryFrom<WrittenScalar> for Scalar {
+    type Error = String;
+
+    /// A number with a point would lose what YAML thinks needless: 1.10 is 1.1.
+    fn try_from(written: WrittenScalar) -> Result<Self, String> {
+        Ok(Scalar(match written {
             WrittenScalar::Text(text) => text,
+            WrittenScalar::Number(number) if number.is_f64() => {
+                return Err(format!(
+                    "write {number} in quotes, as the text that is meant"
+                ));
+            }
             WrittenScalar::Number(number) => number.to_string(),
             WrittenScalar::Truth(truth) => truth.to_string(),
-        })
+        }))
     }
 }
 
@@ -44,13 +55,29 @@ impl Scalar {
 }
 
 /// One value, or several of one name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Values {
     /// One.
     One(Scalar),
     /// Several, in order.
     Many(Vec<Scalar>),
+}
+
+/// By hand, because an untagged enum would not say what is wrong.
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let scalar = |value| serde_json::from_value(value).map_err(D::Error::custom);
+        match Value::deserialize(from)? {
+            Value::Array(values) => {
+                let values: Result<_, _> = values.into_iter().map(scalar).collect();
+                Ok(Values::Many(values?))
+            }
+            Value::Null | Value::Object(_) => Err(D::Error::custom(
+                "expected a text, a number, true, false, or a list of them",
+            )),
+            value => Ok(Values::One(scalar(value)?)),
+        }
+    }
 }
 
 impl Values {
@@ -86,7 +113,10 @@ impl WrittenBody {
 
 /// A client's request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "expected a request, such as `{url: /}`"
+)]
 pub struct WrittenRequest {
     /// GET unless it says so.
     #[serde(default = "get")]
@@ -94,7 +124,7 @@ pub struct WrittenRequest {
     /// `/path?query` as on a request line, or a whole URL.
     pub url: String,
     /// By name; `host` unless it is among them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique")]
     pub headers: BTreeMap<String, Values>,
     /// None unless it is written.
     #[serde(default)]
@@ -149,7 +179,13 @@ pub fn request(
     body: Option<Vec<u8>>,
     source_address: Option<IpAddr>,
 ) -> Result<HttpRequest> {
-    gateway_model::request_phase::method(method)?;
+    let upper = method.to_ascii_uppercase();
+    gateway_model::request_phase::method(method).with_context(|| {
+        match upper != method && gateway_model::request_phase::method(&upper).is_ok() {
+            true => format!("did you mean {upper}?"),
+            false => format!("the method {method:?} cannot be tried"),
+        }
+    })?;
     let (host, target) = split_url(url)?;
     let (path, query) = query::split_target(target.as_bytes());
     let path = query::decode_path(path)
@@ -201,6 +237,10 @@ fn split_url(url: &str) -> Result<(&str, &str)> {
         matches!(scheme, "http" | "https"),
         "{url:?} is neither http:// nor https:// nor a path"
     );
+    ensure!(
+        !rest.is_empty() && !rest.starts_with(['/', '?', '#']),
+        "{url:?} has no host"
+    );
     match rest.find(['/', '?', '#']) {
         Some(at) if rest.as_bytes()[at] == b'/' => Ok((&rest[..at], &rest[at..])),
         None => Ok((rest, "/")),
@@ -210,13 +250,16 @@ fn split_url(url: &str) -> Result<(&str, &str)> {
 
 /// An upstream's response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "expected a response, such as `{status: 404, body: gone}`"
+)]
 pub struct WrittenResponse {
     /// 200 unless it says so.
     #[serde(default = "ok")]
     pub status: u16,
     /// By name, in the case in which they are written.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique")]
     pub headers: BTreeMap<String, Values>,
     /// Empty unless it is written.
     #[serde(default)]
@@ -243,8 +286,15 @@ impl Default for WrittenResponse {
 
 impl WrittenResponse {
     /// The response as the gateway receives it.
-    #[must_use]
-    pub fn response(&self) -> UpstreamResponse {
+    ///
+    /// # Errors
+    /// A status that no upstream can send.
+    pub fn response(&self) -> Result<UpstreamResponse> {
+        let status = self.status;
+        ensure!(
+            (100..=999).contains(&status),
+            "a response has no status {status}: it is 100 to 999"
+        );
         let body = self.body.as_ref().map(WrittenBody::bytes);
         let body = body.unwrap_or_default();
         let mut headers = Vec::new();
@@ -262,12 +312,12 @@ impl WrittenResponse {
         } else if !announced(&headers) {
             headers.push(NamedValue::new("Content-Length", body.len().to_string()));
         }
-        UpstreamResponse {
-            status: self.status,
+        Ok(UpstreamResponse {
+            status,
             headers,
             body,
             chunked: self.chunked,
-        }
+        })
     }
 }
 

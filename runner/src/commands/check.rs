@@ -67,14 +67,16 @@ fn identity(
     for (serves, phase) in phases {
         match serves {
             true => writeln!(out, "  serves        {phase}")?,
-            false => writeln!(out, "  {DIM}does not serve {phase}{DIM:#}")?,
+            false => writeln!(out, "  {DIM}does not serve{DIM:#}  {DIM}{phase}{DIM:#}")?,
         }
     }
     Ok(())
 }
 
 fn interfaces(out: &mut impl Write, description: &Description) -> std::io::Result<()> {
-    for export in &description.exports {
+    // What an interpreter exports beside is nobody's business.
+    let ours = |export: &&String| export.starts_with("apisix:");
+    for export in description.exports.iter().filter(ours) {
         writeln!(out, "  exports       {export}")?;
     }
     let (wasi, own): (Vec<&Import>, Vec<&Import>) = description
@@ -93,15 +95,11 @@ fn interfaces(out: &mut impl Write, description: &Description) -> std::io::Resul
         )?;
     }
     if !wasi.is_empty() {
-        let names: Vec<&str> = wasi
-            .iter()
-            .map(|import| import.interface.as_str())
-            .collect();
-        let names = names.join(", ");
+        let count = wasi.len();
         writeln!(
             out,
-            "  imports       WASI: output goes to the log, clocks tell milliseconds, there are no \
-             files, sockets, environment or arguments {DIM}({names}){DIM:#}"
+            "  imports       {count} interfaces of WASI {DIM}output goes to the log, clocks tell \
+             milliseconds, all else is empty{DIM:#}"
         )?;
     }
     writeln!(out, "  needs         no grants")

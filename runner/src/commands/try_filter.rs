@@ -34,7 +34,7 @@ pub fn run(options: &TryOptions) -> Result<()> {
     let candidate = workshop.load(&options.file, &name)?;
     let phases = candidate.plugin.phases();
     if exchange.response.is_none() && !phases.request {
-        exchange.response = Some(WrittenResponse::default().response());
+        exchange.response = Some(WrittenResponse::default().response()?);
     }
     let report = candidate.run(&configuration, &exchange, true)?;
     let mut out = anstream::stdout();
@@ -80,11 +80,11 @@ fn exchange(options: &TryOptions) -> Result<Exchange> {
             .with_context(|| format!("--var {variable:?} is not NAME=VALUE"))?;
         request.variables.insert(name.into(), value.into());
     }
-    let response = options.response.as_deref().map(response_of).transpose()?;
-    Ok(Exchange {
-        request,
-        response: response.map(|response| response.response()),
-    })
+    let response = match &options.response {
+        Some(text) => Some(response_of(text)?.response().context("--response")?),
+        None => None,
+    };
+    Ok(Exchange { request, response })
 }
 
 /// `Name: value`.
@@ -127,10 +127,14 @@ fn print(
         (Ok(Came::Response(after)), Some(before)) => {
             write!(out, "{}", Picture::of_response(before, after))?;
         }
-        _ => {}
+        (_, None) => write!(out, "{}", Picture::before_request(&exchange.request))?,
+        (_, Some(before)) => write!(out, "{}", Picture::before_response(before))?,
     }
     print_events(out, &report.events)?;
-    print_costs(out, candidate, report)
+    match report.came {
+        Ok(_) => print_costs(out, candidate, report),
+        Err(_) => Ok(()),
+    }
 }
 
 fn print_events(out: &mut impl Write, events: &[Event]) -> std::io::Result<()> {

@@ -147,8 +147,10 @@ impl Workshop {
     /// Where the file cannot be read or is no filter, in its author's terms.
     pub fn load(&self, file: &Path, name: &str) -> Result<Candidate<'_>> {
         let shown = file.display();
-        let wasm = std::fs::read(file)
-            .with_context(|| format!("cannot read {shown}; build the filter first"))?;
+        let wasm = std::fs::read(file).with_context(|| match file.exists() {
+            true => format!("cannot read {shown}"),
+            false => format!("there is no {shown}; build the filter first"),
+        })?;
         let limit = self.config.plugins.module_size;
         if wasm.len() as u64 > limit {
             let mib = limit >> 20;

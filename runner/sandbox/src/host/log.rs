@@ -2,6 +2,8 @@
 //! guest's, cut and escaped so that they cannot pass for anything else. What a
 //! guest prints (`console`) comes here too.
 
+use std::sync::atomic::AtomicUsize;
+
 use crate::bindings::apisix::filter::log::{Host, Level};
 use crate::call_state::{CallState, Identity};
 use crate::printable::printable;
@@ -16,8 +18,8 @@ const AROUND: usize = 256;
 impl Host for CallState {
     fn log(&mut self, level: Level, message: String) {
         if !self.quiet {
-            let request = self.call.id();
-            write(&self.identity, request, level, &message, &mut self.logged);
+            let (request, logged) = (self.call.id(), self.logged());
+            write(&self.identity, request, level, &message, &logged);
         }
     }
 
@@ -26,22 +28,22 @@ impl Host for CallState {
     }
 }
 
-/// Writes one line of a guest, if it may write it. `logged` is what its call has
-/// written so far.
+/// Writes one line of a guest, unless the limits forbid it: then false. `logged`
+/// is what its call has written so far.
 pub(crate) fn write(
     identity: &Identity,
     request: Option<u32>,
     level: Level,
     message: &str,
-    logged: &mut usize,
-) {
+    logged: &AtomicUsize,
+) -> bool {
     if !enabled(level) {
-        return;
+        return true;
     }
     let line = printable(message);
     let account = &identity.account;
     if !account.may_log(AROUND + line.len(), logged) {
-        return;
+        return false;
     }
     let (plugin, route) = (&*account.name, &*identity.route);
     match level {
@@ -51,9 +53,10 @@ pub(crate) fn write(
         Level::Warn => tracing::warn!(target: TARGET, plugin, route, request, "{line}"),
         Level::Error => tracing::error!(target: TARGET, plugin, route, request, "{line}"),
     }
+    true
 }
 
-fn enabled(level: Level) -> bool {
+pub(crate) fn enabled(level: Level) -> bool {
     match level {
         Level::Trace => tracing::enabled!(target: TARGET, tracing::Level::TRACE),
         Level::Debug => tracing::enabled!(target: TARGET, tracing::Level::DEBUG),

@@ -110,7 +110,7 @@ pub(super) fn named(name: &str) -> Result<&'static Language> {
     let known: Vec<&str> = LANGUAGES.iter().map(|language| language.name).collect();
     bail!(
         "there is no template for {name:?}; there are: {}. Any language whose compiler leaves a \
-         component, or a core module with the sections of wit-bindgen, will do: wit/ is the \
+         component, or a core module with the exports of wit-bindgen, will do: wit/ is the \
          interface",
         known.join(", ")
     );

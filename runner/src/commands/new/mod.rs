@@ -41,8 +41,8 @@ pub fn run(options: &NewOptions) -> Result<()> {
     let folder = &options.name;
     let name = name_of(folder)?;
     ensure!(
-        !folder.exists(),
-        "{} is there already; choose another name, or remove it first",
+        is_free(folder),
+        "{} is there already and not an empty folder; choose another name, or remove it first",
         folder.display()
     );
     for file in files(language, name) {
@@ -65,6 +65,25 @@ pub fn run(options: &NewOptions) -> Result<()> {
     Ok(())
 }
 
+/// Names that toolchains keep to themselves, and that of the SDK.
+const TAKEN: [&str; 8] = [
+    "alloc",
+    "core",
+    "guest-sdk",
+    "main",
+    "proc-macro",
+    "std",
+    "test",
+    "wit",
+];
+
+fn is_free(folder: &Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(_) => !folder.exists(),
+    }
+}
+
 /// What the project and the plugin are called: the folder's name.
 fn name_of(folder: &Path) -> Result<&str> {
     let name = folder.file_name().and_then(|name| name.to_str());
@@ -78,10 +97,14 @@ fn name_of(folder: &Path) -> Result<&str> {
         && name.len() <= NAME_LIMIT;
     if !fits {
         bail!(
-            "{name:?} is no name that all toolchains take: lower-case letters, digits and single \
-             dashes between them, such as `{NAME}`, at most {NAME_LIMIT}"
+            "{name:?} is no name that all toolchains take: a lower-case letter, then lower-case \
+             letters, digits and single dashes between them, such as `{NAME}`, at most {NAME_LIMIT}"
         );
     }
+    ensure!(
+        !TAKEN.contains(&name),
+        "{name:?} is a name that toolchains keep to themselves; choose another"
+    );
     Ok(name)
 }
 
@@ -205,6 +228,8 @@ mod tests {
             ("a_b", false),
             ("a--b", false),
             ("a-", false),
+            ("guest-sdk", false),
+            ("test", false),
             ("..", false),
             ("", false),
         ] {
