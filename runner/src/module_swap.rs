@@ -287,9 +287,9 @@ fn serves_as_much(module: &Module, plugin: Arc<Plugin>) -> Result<Arc<Plugin>> {
         (false, true) => "response",
     };
     bail!(
-        "it has no {lost} handler, and the version that serves has one, which routes may use; \
-         take the file away first and put it back when it is gone, or start the runner anew, to \
-         have it all the same"
+        "it has no {lost} handler, and the version that serves has one, which routes may use; to \
+         have it all the same, remove the file for some seconds before the new one comes, or \
+         start the runner anew"
     );
 }
 

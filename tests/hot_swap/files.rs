@@ -7,6 +7,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use harness::Guest;
 use harness::guests::stopping_with;
 
 use crate::stage::*;
@@ -55,6 +56,17 @@ fn a_good_module_should_take_over_and_a_bad_one_change_nothing() {
             "ready\nplugin a serves",
             203,
         ),
+        // Routes may use what it lacks.
+        bad(
+            |folder| {
+                let pass = "i32.const 0";
+                let filter = Guest::request_filter("", pass, pass);
+                put_bytes(folder, "a", &filter.build());
+            },
+            "it has no response handler, and the version that serves has one",
+            "ready\nplugin a serves its last good version: it has no response handler",
+            203,
+        ),
         bad(
             |folder| put(folder, "a", 203),
             "a.wasm holds again what serves as the plugin a",
@@ -91,7 +103,7 @@ fn a_good_module_should_take_over_and_a_bad_one_change_nothing() {
     // The first, and each that was another.
     let taken = r#"wasm_runner_module_versions_total{outcome="taken",plugin="a"} 6"#;
     stage.says("/metrics", taken);
-    let refused = r#"wasm_runner_module_versions_total{outcome="refused",plugin="a"} 3"#;
+    let refused = r#"wasm_runner_module_versions_total{outcome="refused",plugin="a"} 4"#;
     stage.says("/metrics", refused);
 }
 

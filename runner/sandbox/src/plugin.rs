@@ -213,13 +213,16 @@ pub(crate) fn recognise(wasm: &[u8]) -> Result<Kind, LoadError> {
     // WebAssembly core specification 5.5.16; the component model puts a layer
     // number into the upper half of the version.
     match wasm.get(..8) {
-        Some([0, b'a', b's', b'm', _, _, 1, 0]) if outermost::are_whole(wasm) => {
-            Ok(Kind::Component)
+        Some([0, b'a', b's', b'm', _, _, layer @ (0 | 1), 0]) => {
+            if outermost::ends_early(wasm) || !outermost::are_whole(wasm) {
+                let text = "the file ends in the middle of a section; copy it again";
+                return Err(LoadError::Invalid(text.into()));
+            }
+            match layer {
+                0 => Ok(Kind::CoreModule),
+                _ => Ok(Kind::Component),
+            }
         }
-        Some([0, b'a', b's', b'm', _, _, 1, 0]) => Err(LoadError::Invalid(
-            "the file ends in the middle of a section; copy it again".into(),
-        )),
-        Some([0, b'a', b's', b'm', _, _, 0, 0]) => Ok(Kind::CoreModule),
         _ => Err(LoadError::NotWasm {
             found: describe(wasm),
         }),

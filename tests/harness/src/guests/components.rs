@@ -159,13 +159,15 @@ pub(super) fn with_ballast(bytes: usize) -> Vec<u8> {
     wasm
 }
 
-/// A filter that stops every request with this status and nothing else.
+/// A filter that stops every request with this status and nothing else, and
+/// leaves responses alone.
 #[must_use]
 pub fn stopping_with(status: u16) -> Vec<u8> {
     component(&format!(
         r#"(func (export "apisix:filter/request-handler@0.1.0#on-request") (result i32)
             (i32.store8 (i32.const 132) (i32.const 1))
             (i32.store16 (i32.const 136) (i32.const {status}))
-            i32.const 128)"#
+            i32.const 128)
+        {ON_RESPONSE}"#
     ))
 }
