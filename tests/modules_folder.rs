@@ -65,7 +65,7 @@ fn files_that_are_no_components_should_be_named() {
         (
             "text.wasm",
             b"hello",
-            "found a file that begins with [68, 65",
+            "found text; if it is the source of a filter, build it first",
         ),
         ("wat.wasm", b"(module)", "found WebAssembly text"),
         ("core.wasm", b"\0asm\x01\0\0\0", "found a core module"),
