@@ -80,6 +80,14 @@ pub(crate) fn run(plan: &Plan) -> Result<String> {
             ..Line::new("peer", &Server::running(&peer.socket), &peer.plugin)
         });
     }
+    // Snapshots are made in the background, of what is used.
+    for line in &mut lines {
+        line.measure(plan);
+        line.figures = Default::default();
+    }
+    for pid in servers.iter().filter_map(Server::id) {
+        wait_for_rest(pid, LOADING)?;
+    }
     for _ in 0..plan.rounds {
         for line in &mut lines {
             line.measure(plan);
@@ -178,8 +186,7 @@ impl Line {
                 .to_vec();
             words.extend(["--connections".into(), connections.to_string()]);
             words.extend(["--duration".into(), milliseconds(plan.time)]);
-            // Snapshots are made meanwhile.
-            words.extend(["--warmup".into(), milliseconds(plan.time)]);
+            words.extend(["--warmup".into(), milliseconds(plan.time / 2)]);
             if let Some(pid) = &self.pid {
                 words.extend(["--pid".into(), pid.clone()]);
             }

@@ -394,7 +394,12 @@ fn random() -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Barrier;
+
     use super::*;
+    use crate::chain_link::Checked;
+    use crate::failure::Unavailable;
     use crate::metrics::Metrics;
 
     const LIFETIME: u64 = 7200;
@@ -504,5 +509,68 @@ mod tests {
             "twice the limit is the end: {}",
             index.size / one
         );
+    }
+
+    /// The gateway's call and the module come at the same moment: whoever looks
+    /// second sees the other.
+    #[test]
+    fn a_configuration_should_not_stay_without_a_module_that_came_meanwhile() {
+        let background = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .expect("a runtime");
+        let metrics = Metrics::new().expect("metrics");
+        let catalog = Arc::new(PluginCatalog::empty(&metrics));
+        let tenant = Tenant::sole();
+        let module = |name: &Arc<str>| catalog.new_module(name, Path::new("x.wasm"));
+        // So that replacing the map takes some time.
+        for other in 0..500 {
+            let name = format!("other-{other}").into();
+            catalog.enter(&tenant, &module(&name));
+        }
+        let limits = ConfLimits {
+            prepare_time: Duration::ZERO,
+            lifetime: Duration::from_secs(LIFETIME),
+            memory: usize::MAX,
+        };
+        let handle = background.handle().clone();
+        let cache = ConfCache::new(
+            Arc::clone(&catalog),
+            handle,
+            FailurePolicies::default(),
+            limits,
+        );
+        for round in 0..500 {
+            let name: Arc<str> = format!("p-{round}").into();
+            let coming = module(&name);
+            let start = Barrier::new(2);
+            let token = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    start.wait();
+                    catalog.put(&tenant, &coming, Err("no good".into()));
+                    cache.check_again(&tenant, &name);
+                });
+                start.wait();
+                let since = Instant::now();
+                while since.elapsed() < Duration::from_micros(round) {}
+                let conf = PluginConf {
+                    name: Arc::clone(&name),
+                    text: [].into(),
+                };
+                cache.token_for(&tenant, Box::new([conf]), "r")
+            });
+            let chain = cache.chain(&tenant, token).expect("a chain");
+            let since = Instant::now();
+            while !matches!(
+                chain.links()[0].checked().as_deref(),
+                Some(Checked {
+                    outcome: Err(Unavailable::NotLoaded(_)),
+                    ..
+                })
+            ) {
+                assert!(since.elapsed() < Duration::from_secs(10), "round {round}");
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        }
     }
 }
