@@ -22,6 +22,5 @@ wasmtime::component::bindgen!({
         default: tracing | verbose_tracing,
     },
     exports: { default: async },
-
     require_store_data_send: true,
 });

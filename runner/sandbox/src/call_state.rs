@@ -96,7 +96,8 @@ pub(crate) struct CallState {
     in_handler: bool,
     pub(crate) memory: MemoryMeter,
     pub(crate) clock: Arc<GuestClock>,
-    /// Bytes that the guest has logged in this call.
+    /// Bytes that the guest has logged in this call; made when it first logs, so
+    /// that one which does not has no need of it.
     logged: Option<Arc<AtomicUsize>>,
     /// What the guest looked at that may be another each time.
     pub(crate) outside: Option<&'static str>,

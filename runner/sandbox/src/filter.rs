@@ -187,7 +187,8 @@ impl Shared {
             true => call.edits(),
             false => Edits::None,
         };
-        let configure = instance.instructions();
+        let engine = &self.plugin.engine;
+        let configure = instance.instructions(engine);
         let is_request = matches!(call, OpenCall::Request(_));
         let configuring = instance.open(call);
         if instance.was_configured_now()
@@ -203,7 +204,7 @@ impl Shared {
             }
         };
         self.plugin.account.note_memory(instance.memory());
-        if let (Some(configure), Some(all)) = (configure, instance.instructions()) {
+        if let (Some(configure), Some(all)) = (configure, instance.instructions(engine)) {
             let handler = all - configure;
             let instructions = Instructions { configure, handler };
             self.plugin.account.note_instructions(instructions);

@@ -94,8 +94,12 @@ impl Instance {
     }
 
     /// Instructions that it has executed since it was started, where the engine
-    /// counts them.
-    pub(crate) fn instructions(&self) -> Option<u64> {
+    /// counts them. Where it does not, wasmtime is not asked: it would make an
+    /// error of that, in every call.
+    pub(crate) fn instructions(&self, engine: &Engine) -> Option<u64> {
+        if !engine.counts_instructions() {
+            return None;
+        }
         self.store.get_fuel().ok().map(|left| u64::MAX - left)
     }
 

@@ -117,9 +117,8 @@ impl Workshop {
     ///
     /// # Errors
     /// Where the engine does not start.
-    pub fn open(mut config: Config) -> Result<Self> {
+    pub fn open(config: Config) -> Result<Self> {
         let witness = Witness::install()?;
-        config.instances = PLACES;
         let settings = EngineSettings {
             instances: PLACES,
             guest_memory: config.guest_memory,

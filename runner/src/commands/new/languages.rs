@@ -56,6 +56,7 @@ pub(super) const LANGUAGES: [Language; 7] = [
         needs: "Building it takes Node.js and npm.",
         sources: &[
             ("templates/js-full", ""),
+            ("templates/js/filter.js", ""),
             ("templates/js-wrapper", ""),
             CASES,
             WIT,
