@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use sandbox::Instructions;
 use tracing::Level;
 
+use super::bench::grouped;
 use crate::cases::{WrittenResponse, request};
 use crate::cli::TryOptions;
 use crate::config::{self, ProcessEnvironment};
@@ -213,7 +214,8 @@ fn print_costs(
     )?;
     writeln!(out, "  memory        {}", bytes(report.memory))?;
     if let Some(Instructions { configure, handler }) = report.instructions {
-        let (configure, handler) = (count(configure), count(handler));
+        // Exact up to 2^53.
+        let (configure, handler) = (grouped(configure as f64), grouped(handler as f64));
         writeln!(
             out,
             "  instructions  {handler} in the handler, {configure} to start and configure"
@@ -240,27 +242,14 @@ pub(super) fn bytes(bytes: usize) -> String {
     }
 }
 
-/// With a comma between thousands.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut shown = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn figures_should_be_short() {
-        assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(count(999), "999");
+        assert_eq!(grouped(1_234_567.0), "1,234,567");
+        assert_eq!(grouped(999.0), "999");
         assert_eq!(duration(Duration::from_micros(1_234)), "1.2 ms");
         assert_eq!(duration(Duration::from_nanos(7_800)), "8 us");
         assert_eq!(bytes(65_537), "65 KiB");

@@ -16,6 +16,7 @@ mod request;
 mod stage;
 mod tally;
 
+pub(super) use self::report::grouped;
 use anyhow::{Context, Result, bail};
 
 use self::report::Report;

@@ -262,7 +262,7 @@ fn short(number: f64) -> String {
 }
 
 /// Whole, with thousands apart.
-fn grouped(number: f64) -> String {
+pub(in crate::commands) fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
