@@ -89,7 +89,7 @@ Examples:
 pub struct ServeOptions {
     /// The folder with the filters: NAME.wasm serves the plugin NAME. A
     /// configuration with `modules` or `tenants` names its own.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", required_unless_present = "config")]
     pub modules: Option<PathBuf>,
     /// Take modules into service as they are changed, added or removed there,
     /// without a restart. SIGHUP looks once, with or without this.
@@ -105,6 +105,9 @@ pub struct ServeOptions {
     /// Serve this tenant of the configuration only.
     #[arg(long, value_name = "NAME")]
     pub tenant: Option<String>,
+    /// The sockets come from a supervisor, over standard input.
+    #[arg(long, hide = true, requires = "tenant")]
+    pub supervised: bool,
 }
 
 fn new_help() -> String {

@@ -71,6 +71,7 @@ pub mod plugin_catalog;
 pub mod server;
 pub mod serving_threads;
 pub mod socket_owner;
+pub mod supervisor;
 pub mod telemetry;
 pub mod tenant;
 pub mod tenant_service;

@@ -4,6 +4,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +23,8 @@ pub struct Listener {
     socket: UnixListener,
     path: PathBuf,
     /// Device and inode: a socket that another runner put at the same path
-    /// since then is not ours to remove.
-    identity: (u64, u64),
+    /// since then is not ours to remove. `None`: it belongs to another process.
+    identity: Option<(u64, u64)>,
 }
 
 impl Listener {
@@ -62,12 +63,26 @@ impl Listener {
         // Nobody can connect before `listen`, so nobody slips in before this.
         ownership.apply(draft)?;
         let socket = socket.listen(BACKLOG)?;
-        let identity = identity_of(draft)?;
+        let identity = Some(identity_of(draft)?);
         std::fs::rename(draft, path)?;
         Ok(Listener {
             socket,
             path: path.to_owned(),
             identity,
+        })
+    }
+
+    /// A socket that another process made at `path`, and will remove.
+    ///
+    /// # Errors
+    /// The system's, where this is no socket that listens.
+    pub fn inherited(socket: OwnedFd, path: &Path) -> io::Result<Self> {
+        let socket = std::os::unix::net::UnixListener::from(socket);
+        socket.set_nonblocking(true)?;
+        Ok(Listener {
+            socket: UnixListener::from_std(socket)?,
+            path: path.to_owned(),
+            identity: None,
         })
     }
 
@@ -84,7 +99,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if identity_of(&self.path).is_ok_and(|identity| identity == self.identity) {
+        if self.identity.is_some() && identity_of(&self.path).ok() == self.identity {
             let _ = std::fs::remove_file(&self.path);
         }
     }

@@ -101,9 +101,11 @@ fn a_good_module_should_take_over_and_a_bad_one_change_nothing() {
     ]);
     assert!(!stage.runner.log().contains("is gone"));
     // The first, and each that was another.
-    let taken = r#"wasm_runner_module_versions_total{outcome="taken",plugin="a"} 6"#;
+    let taken =
+        r#"wasm_runner_module_versions_total{outcome="taken",plugin="a",tenant="default"} 6"#;
     stage.says("/metrics", taken);
-    let refused = r#"wasm_runner_module_versions_total{outcome="refused",plugin="a"} 4"#;
+    let refused =
+        r#"wasm_runner_module_versions_total{outcome="refused",plugin="a",tenant="default"} 4"#;
     stage.says("/metrics", refused);
 }
 
@@ -138,7 +140,7 @@ fn modules_should_come_and_go() {
     // It counts under its name while it is there, and only then.
     let calls = |outcome: &str, plugin: &str| {
         format!(
-            r#"wasm_runner_filter_calls_total{{outcome="{outcome}",phase="request",plugin="{plugin}"}} "#
+            r#"wasm_runner_filter_calls_total{{outcome="{outcome}",phase="request",plugin="{plugin}",tenant="default"}} "#
         )
     };
     let figures = stage.page("/metrics");

@@ -12,8 +12,11 @@ use crate::stage::*;
 /// Waits until the connection that the harness tried the socket with has come and
 /// gone.
 fn alone(stage: &Stage) {
-    stage.reaches("wasm_runner_connections_accepted_total", 1.0);
-    stage.reaches("wasm_runner_connections", 0.0);
+    stage.reaches(
+        r#"wasm_runner_connections_accepted_total{tenant="default"}"#,
+        1.0,
+    );
+    stage.reaches(r#"wasm_runner_connections{tenant="default"}"#, 0.0);
 }
 
 #[test]
@@ -33,14 +36,20 @@ fn connections_beyond_the_limit_should_be_told_and_closed() {
     for client in &mut served {
         client.prepare(&[("stop", "")]).expect("still served");
     }
-    stage.reaches("wasm_runner_connections_refused_total", 5.0);
-    stage.reaches("wasm_runner_connections", LIMIT as f64);
+    stage.reaches(
+        r#"wasm_runner_connections_refused_total{tenant="default"}"#,
+        5.0,
+    );
+    stage.reaches(r#"wasm_runner_connections{tenant="default"}"#, LIMIT as f64);
     let logged = "there are 3 already; raise limits.connections";
     assert!(stage.runner.prints(logged, SOON), "{}", stage.runner.log());
     let lines = stage.runner.log().matches(logged).count();
     assert!(lines <= 3, "once a second, and not {lines} times");
     served.pop();
-    stage.reaches("wasm_runner_connections", (LIMIT - 1) as f64);
+    stage.reaches(
+        r#"wasm_runner_connections{tenant="default"}"#,
+        (LIMIT - 1) as f64,
+    );
     stage
         .connect()
         .prepare(&[("stop", "")])
@@ -66,7 +75,7 @@ fn a_small_limit_of_descriptors_should_lower_that_of_connections() {
     stage.reaches("process_max_fds", descriptors as f64);
     alone(&stage);
     let limit = stage
-        .figure("wasm_runner_connections_limit")
+        .figure(r#"wasm_runner_connections_limit{tenant="default"}"#)
         .expect("a limit") as usize;
     assert!((10..descriptors).contains(&limit), "{limit}");
     let mut clients: Vec<WireClient> = (0..descriptors + 20).map(|_| stage.connect()).collect();
@@ -77,9 +86,12 @@ fn a_small_limit_of_descriptors_should_lower_that_of_connections() {
     for client in refused {
         assert_eq!(client.receive(), Ok(UNAVAILABLE));
     }
-    stage.reaches("wasm_runner_accept_failures_total", 0.0);
+    stage.reaches(
+        r#"wasm_runner_accept_failures_total{tenant="default"}"#,
+        0.0,
+    );
     drop(clients);
-    stage.reaches("wasm_runner_connections", 0.0);
+    stage.reaches(r#"wasm_runner_connections{tenant="default"}"#, 0.0);
     call(&mut stage.connect(), "stop", "", "request");
 }
 
@@ -123,9 +135,9 @@ fn it_should_outlive_a_moment_without_descriptors() {
         .prepare(&[("stop", "")])
         .expect("and the next");
     let failures = soon(|| {
-        let failures = stage.figure("wasm_runner_accept_failures_total");
+        let failures = stage.figure(r#"wasm_runner_accept_failures_total{tenant="default"}"#);
         failures.is_some_and(|failures| failures > 0.0)
     });
     assert!(failures, "{}", stage.page("/metrics").1);
-    stage.reaches("wasm_runner_connections", 0.0);
+    stage.reaches(r#"wasm_runner_connections{tenant="default"}"#, 0.0);
 }

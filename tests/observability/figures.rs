@@ -53,7 +53,9 @@ fn every_way_a_filter_can_end_should_be_counted_by_plugin_and_cause() {
             "wasm_runner_filter_calls_total",
             "wasm_runner_filter_duration_seconds",
         );
-        let line = format!("{total}{{outcome=\"{outcome}\",phase=\"{phase}\",plugin=\"{name}\"}}");
+        let line = format!(
+            "{total}{{outcome=\"{outcome}\",phase=\"{phase}\",plugin=\"{name}\",tenant=\"default\"}}"
+        );
         assert_eq!(
             figure(&text, &line),
             Some(TIMES as f64),
@@ -63,7 +65,8 @@ fn every_way_a_filter_can_end_should_be_counted_by_plugin_and_cause() {
             .iter()
             .filter(|row| (row.2, row.4) == (phase, name))
             .count();
-        let count = format!("{seconds}_count{{phase=\"{phase}\",plugin=\"{name}\"}}");
+        let count =
+            format!("{seconds}_count{{phase=\"{phase}\",plugin=\"{name}\",tenant=\"default\"}}");
         assert_eq!(
             figure(&text, &count),
             Some((TIMES * of_phase) as f64),
@@ -103,35 +106,44 @@ fn frames_configurations_and_connections_should_be_counted() {
     let no_frame = [3, 0, 0, 0];
     assert_eq!(stage.connect().exchange(&no_frame), Ok(Reply::Error(0)));
     for (name, value) in [
-        (r#"calls_total{outcome="ok",type="prepare_conf"}"#, 5.0),
-        (r#"calls_total{outcome="ok",type="http_req_call"}"#, 1.0),
         (
-            r#"calls_total{outcome="unavailable",type="http_req_call"}"#,
+            r#"calls_total{outcome="ok",tenant="default",type="prepare_conf"}"#,
+            5.0,
+        ),
+        (
+            r#"calls_total{outcome="ok",tenant="default",type="http_req_call"}"#,
             1.0,
         ),
         (
-            r#"calls_total{outcome="unknown_token",type="http_req_call"}"#,
+            r#"calls_total{outcome="unavailable",tenant="default",type="http_req_call"}"#,
             1.0,
         ),
-        (r#"calls_total{outcome="bad_request",type="other"}"#, 2.0),
-        ("configurations", 5.0),
-        ("configurations_dropped_total", 0.0),
-        ("connections", 1.0),
-        ("connections_limit", 4096.0),
-        ("connections_refused_total", 0.0),
-        (r#"plugins{state="ready"}"#, 3.0),
-        (r#"plugins{state="loading"}"#, 0.0),
-        (r#"plugins{state="failed"}"#, 0.0),
-        (r#"slots{state="total"}"#, 1000.0),
-        ("slot_waiters", 0.0),
-        ("accept_failures_total", 0.0),
+        (
+            r#"calls_total{outcome="unknown_token",tenant="default",type="http_req_call"}"#,
+            1.0,
+        ),
+        (
+            r#"calls_total{outcome="bad_request",tenant="default",type="other"}"#,
+            2.0,
+        ),
+        (r#"configurations{tenant="default"}"#, 5.0),
+        (r#"configurations_dropped_total{tenant="default"}"#, 0.0),
+        (r#"connections{tenant="default"}"#, 1.0),
+        (r#"connections_limit{tenant="default"}"#, 4096.0),
+        (r#"connections_refused_total{tenant="default"}"#, 0.0),
+        (r#"plugins{state="ready",tenant="default"}"#, 3.0),
+        (r#"plugins{state="loading",tenant="default"}"#, 0.0),
+        (r#"plugins{state="failed",tenant="default"}"#, 0.0),
+        (r#"slots{state="total",tenant="default"}"#, 1000.0),
+        (r#"slot_waiters{tenant="default"}"#, 0.0),
+        (r#"accept_failures_total{tenant="default"}"#, 0.0),
     ] {
         stage.reaches(&format!("wasm_runner_{name}"), value);
     }
     let (_, text) = stage.page("/metrics");
     for name in [
-        "wasm_runner_configuration_bytes",
-        "wasm_runner_connections_accepted_total",
+        r#"wasm_runner_configuration_bytes{tenant="default"}"#,
+        r#"wasm_runner_connections_accepted_total{tenant="default"}"#,
         "process_open_fds",
         "process_max_fds",
         "process_resident_memory_bytes",
@@ -152,18 +164,25 @@ fn what_plugins_use_should_be_among_the_figures() {
     // 64 KiB of memory, and five bytes a line.
     call(&mut stage.connect(), "talker", "", "request");
     stage.reaches(
-        r#"wasm_runner_filter_memory_peak_bytes{plugin="talker"}"#,
+        r#"wasm_runner_filter_memory_peak_bytes{plugin="talker",tenant="default"}"#,
         65536.0,
     );
-    stage.reaches(r#"wasm_runner_filter_calls_running{plugin="talker"}"#, 0.0);
-    stage.reaches(r#"wasm_runner_filter_calls_waiting{plugin="talker"}"#, 0.0);
     stage.reaches(
-        r#"wasm_runner_guest_log_dropped_total{plugin="talker"}"#,
+        r#"wasm_runner_filter_calls_running{plugin="talker",tenant="default"}"#,
+        0.0,
+    );
+    stage.reaches(
+        r#"wasm_runner_filter_calls_waiting{plugin="talker",tenant="default"}"#,
+        0.0,
+    );
+    stage.reaches(
+        r#"wasm_runner_guest_log_dropped_total{plugin="talker",tenant="default"}"#,
         0.0,
     );
     let flood = Stage::new(&[("talker", talker(1000))], "limits: {log_kib: 8}\n");
     call(&mut flood.connect(), "talker", "", "request");
-    let dropped = flood.figure(r#"wasm_runner_guest_log_dropped_total{plugin="talker"}"#);
+    let dropped =
+        flood.figure(r#"wasm_runner_guest_log_dropped_total{plugin="talker",tenant="default"}"#);
     let logged = || flood.runner.log().matches("guest: hello").count() as f64;
     assert!(
         soon(|| dropped == Some(1000.0 - logged())),

@@ -121,7 +121,10 @@ fn readiness_should_name_the_plugin_that_cannot_be_loaded_and_why() {
     );
     assert_eq!(text.lines().count(), 1, "{text}");
     assert_eq!(stage.page("/healthz"), (200, "ok\n".into()));
-    stage.reaches(r#"wasm_runner_plugins{state="failed"}"#, 1.0);
+    stage.reaches(
+        r#"wasm_runner_plugins{state="failed",tenant="default"}"#,
+        1.0,
+    );
 }
 
 #[test]

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use self::pages::Pages;
+use self::pages::Content;
 use crate::config::AdminAddress;
 use crate::listener::Listener;
 use crate::socket_owner::Ownership;
@@ -73,7 +73,7 @@ impl Admin {
     /// # Errors
     /// Where the address cannot be had; only a port that is taken is waited
     /// for, while calls are served.
-    pub fn start(address: &AdminAddress, pages: Pages) -> Result<Self> {
+    pub fn start(address: &AdminAddress, pages: Arc<dyn Content>) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let (bound, outcome) = mpsc::channel();
@@ -132,7 +132,7 @@ fn say_port(listener: &TcpListener) {
 fn run(
     runtime: &Runtime,
     address: &AdminAddress,
-    pages: Pages,
+    pages: Arc<dyn Content>,
     bound: &mpsc::Sender<io::Result<()>>,
     stopped: oneshot::Receiver<()>,
 ) {
@@ -147,14 +147,14 @@ fn run(
         let _ = bound.send(outcome);
         let Some(socket) = socket else { return };
         tokio::select! {
-            () = serve(socket, Arc::new(pages)) => {}
+            () = serve(socket, pages) => {}
             // An error is the sender's end, which means the same.
             _ = stopped => {}
         }
     });
 }
 
-async fn serve(socket: Socket, pages: Arc<Pages>) {
+async fn serve(socket: Socket, pages: Arc<dyn Content>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     match socket {
         Socket::Unix(listener) => {
@@ -170,7 +170,7 @@ async fn serve(socket: Socket, pages: Arc<Pages>) {
     }
 }
 
-async fn serve_port(listener: &TcpListener, places: &Arc<Semaphore>, pages: &Arc<Pages>) {
+async fn serve_port(listener: &TcpListener, places: &Arc<Semaphore>, pages: &Arc<dyn Content>) {
     let accept = async || listener.accept().await.map(|(stream, _)| stream);
     accept_all(accept, places, pages).await;
 }
@@ -200,7 +200,7 @@ async fn wait_for_port(address: SocketAddr) -> Option<TcpListener> {
 async fn accept_all<S>(
     accept: impl AsyncFn() -> io::Result<S>,
     places: &Arc<Semaphore>,
-    pages: &Arc<Pages>,
+    pages: &Arc<dyn Content>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -219,12 +219,12 @@ async fn accept_all<S>(
     }
 }
 
-async fn answer<S>(stream: S, pages: Arc<Pages>, _place: OwnedSemaphorePermit)
+async fn answer<S>(stream: S, pages: Arc<dyn Content>, _place: OwnedSemaphorePermit)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
-        let answer = pages.answer(request.method(), request.uri().path());
+        let answer = pages::answer(&*pages, request.method(), request.uri().path());
         async move { Ok::<_, Infallible>(answer) }
     });
     let connection = http1::Builder::new()

@@ -17,7 +17,22 @@ use crate::module::Stage;
 use crate::plugin_catalog::PluginCatalog;
 use crate::tenant::Tenant;
 
-/// Every page, and what finds its content.
+/// What there is to read on the pages.
+pub trait Content: Send + Sync {
+    /// The figures for Prometheus.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn metrics(&self) -> Result<String, String>;
+
+    /// Lines about what serves and is not the newest.
+    ///
+    /// # Errors
+    /// Lines about what cannot serve, where there is any.
+    fn readiness(&self) -> Result<String, String>;
+}
+
+/// The content of a process that serves.
 pub struct Pages {
     /// What is counted.
     pub metrics: AllMetrics,
@@ -54,50 +69,50 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 /// The version of the format that the text is in.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-impl Pages {
-    /// The answer to a request.
-    #[must_use]
-    pub fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        let page = match path {
-            "/metrics" => Pages::metrics,
-            "/healthz" => Pages::health,
-            "/readyz" => Pages::readiness,
-            _ => return page_of(StatusCode::NOT_FOUND, PLAIN, CONTENTS.into()),
-        };
-        if method != Method::GET {
-            let text = format!("{path} answers GET only\n");
-            let mut answer = page_of(StatusCode::METHOD_NOT_ALLOWED, PLAIN, text);
-            let allowed = HeaderValue::from_static("GET");
-            answer.headers_mut().insert(ALLOW, allowed);
-            return answer;
-        }
-        page(self)
+/// The answer to a request.
+#[must_use]
+pub fn answer(content: &dyn Content, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    if !["/metrics", "/healthz", "/readyz"].contains(&path) {
+        return page_of(StatusCode::NOT_FOUND, PLAIN, CONTENTS.into());
     }
-
-    fn metrics(&self) -> Response<Full<Bytes>> {
-        match self.metrics.text(&(self.levels)()) {
+    if method != Method::GET {
+        let text = format!("{path} answers GET only\n");
+        let mut answer = page_of(StatusCode::METHOD_NOT_ALLOWED, PLAIN, text);
+        let allowed = HeaderValue::from_static("GET");
+        answer.headers_mut().insert(ALLOW, allowed);
+        return answer;
+    }
+    match path {
+        "/metrics" => match content.metrics() {
             Ok(text) => page_of(StatusCode::OK, EXPOSITION, text),
             Err(error) => {
                 let text = format!("{error}\n");
                 page_of(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, text)
             }
-        }
+        },
+        "/readyz" => match content.readiness() {
+            Ok(others) => page_of(StatusCode::OK, PLAIN, format!("ready\n{others}")),
+            Err(missing) => page_of(StatusCode::SERVICE_UNAVAILABLE, PLAIN, missing),
+        },
+        _ => page_of(StatusCode::OK, PLAIN, "ok\n".into()),
+    }
+}
+
+impl Content for Pages {
+    fn metrics(&self) -> Result<String, String> {
+        let text = self.metrics.text(&(self.levels)());
+        text.map_err(|error| error.to_string())
     }
 
-    fn health(&self) -> Response<Full<Bytes>> {
-        page_of(StatusCode::OK, PLAIN, "ok\n".into())
-    }
-
-    fn readiness(&self) -> Response<Full<Bytes>> {
+    fn readiness(&self) -> Result<String, String> {
         match self.not_ready() {
-            missing if missing.is_empty() => {
-                let text = format!("ready\n{}", self.not_the_newest());
-                page_of(StatusCode::OK, PLAIN, text)
-            }
-            missing => page_of(StatusCode::SERVICE_UNAVAILABLE, PLAIN, missing),
+            missing if missing.is_empty() => Ok(self.not_the_newest()),
+            missing => Err(missing),
         }
     }
+}
 
+impl Pages {
     /// A line for each thing.
     fn not_ready(&self) -> String {
         let stopping = self.stopping.load(Ordering::Relaxed);
@@ -188,8 +203,8 @@ fn page_of(status: StatusCode, kind: &'static str, text: String) -> Response<Ful
     page
 }
 
-/// A name or a reason may have line breaks.
-fn one_line(text: &str) -> String {
+/// The text without line breaks, which a name or a reason may have.
+pub fn one_line(text: &str) -> String {
     let lines: Vec<&str> = text.split(char::is_control).collect();
     lines.join(" ")
 }
@@ -242,7 +257,7 @@ mod tests {
         pages.stopping.store(true, Ordering::Relaxed);
         let stopping = format!("the runner is stopping\n{missing}");
         assert_eq!(pages.not_ready(), stopping);
-        let status = pages.answer(&Method::GET, "/readyz").status();
+        let status = answer(&pages, &Method::GET, "/readyz").status();
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     }
 

@@ -13,7 +13,7 @@ use protocol::http_req_call;
 use tokio::net::UnixStream;
 use tracing::level_filters::LevelFilter;
 
-use super::serve;
+use super::serve::{self, Sockets};
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::gateway_link::GatewayLink;
 use crate::picture::Picture;
@@ -84,7 +84,7 @@ pub fn run() -> Result<()> {
 
 async fn play(socket: &Path, config: Config, dropped: DroppedLines) -> Result<()> {
     // The demo ends when everything was played, or when the runner fails.
-    let serving = serve::serve(config, false, dropped, std::future::pending());
+    let serving = serve::serve(config, false, Sockets::Own, dropped, std::future::pending());
     tokio::select! {
         served = serving => served,
         played = tokio::time::timeout(PATIENCE, play_all(socket)) => {

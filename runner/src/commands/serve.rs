@@ -2,6 +2,8 @@
 //! until a signal. The sockets come first: the gateway may call at once, and a
 //! call waits for its module.
 
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,14 +13,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use futures_util::future::join_all;
 use sandbox::ThreadStart;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::admin::Admin;
-use crate::admin::pages::{Pages, TenantPages};
+use crate::admin::pages::{Content, Pages, TenantPages};
 use crate::cli::ServeOptions;
 use crate::conf_cache::Tokens;
 use crate::config::{
-    self, CacheSettings, Config, ProcessEnvironment, SocketSettings, TenantConfig,
+    self, CacheSettings, Config, Isolation, ProcessEnvironment, SocketSettings, TenantConfig,
 };
 use crate::file_descriptors;
 use crate::listener::Listener;
@@ -26,6 +28,8 @@ use crate::metrics::{AllMetrics, Levels};
 use crate::module_watch::When;
 use crate::server::{self, Door};
 use crate::socket_owner::{self, Owner, Ownership};
+use crate::supervisor::handover::{self, Topic};
+use crate::supervisor::{AllProcesses, Ward};
 use crate::telemetry::{self, DroppedLines};
 use crate::tenant::Tenant;
 use crate::tenant_service::{Given, TenantService, thread_start};
@@ -36,19 +40,12 @@ use crate::tenant_service::{Given, TenantService, thread_start};
 /// Where nothing can be served: a bad configuration, no socket, no module that
 /// can be loaded.
 pub fn run(options: &ServeOptions) -> Result<()> {
-    let mut config = config::load(
-        options.config.as_deref(),
-        options.listen.as_deref(),
-        &ProcessEnvironment,
-    )?;
+    let (file, listen) = (options.config.as_deref(), options.listen.as_deref());
+    let mut config = match &options.tenant {
+        Some(tenant) => config::load_tenant(file, tenant, &ProcessEnvironment)?,
+        None => config::load(file, listen, &ProcessEnvironment)?,
+    };
     config.nothing_missing()?;
-    if let Some(name) = &options.tenant {
-        let tenant = config
-            .tenant(Some(name))
-            .map_err(anyhow::Error::msg)?
-            .clone();
-        config.tenants = vec![tenant];
-    }
     name_modules(&mut config, options.modules.as_deref())?;
     register_for_barriers();
     let log = telemetry::start(config.log_level, config.log_format);
@@ -57,7 +54,78 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         .enable_all()
         .build()?;
     let dropped = log.dropped();
-    runtime.block_on(async { serve(config, options.watch, dropped, stop_signal()?).await })
+    let (watch, file) = (options.watch, file.unwrap_or(Path::new("")));
+    runtime.block_on(async {
+        let stop = stop_signal()?;
+        match (config.isolation, options.supervised) {
+            (Isolation::Process, false) if options.tenant.is_none() => {
+                supervise(&config, file, watch, dropped, stop).await
+            }
+            (_, supervised) => {
+                let sockets = match supervised {
+                    true => Sockets::handed_over(),
+                    false => Ok(Sockets::Own),
+                };
+                serve(config, watch, sockets?, dropped, stop).await
+            }
+        }
+    })
+}
+
+/// Where this process's sockets come from.
+pub(super) enum Sockets {
+    /// It makes them.
+    Own,
+    /// A supervisor has made them, and is at the other end of the way.
+    HandedOver(Vec<OwnedFd>, UnixStream),
+}
+
+impl Sockets {
+    fn handed_over() -> Result<Self> {
+        let way = handover::own_end();
+        let received = way.and_then(|way| Ok((handover::receive_sockets(&way)?, way)));
+        let (sockets, way) = received.context("--supervised is for a supervisor to give")?;
+        Ok(Sockets::HandedOver(sockets, way))
+    }
+}
+
+/// Opens the sockets of all tenants and keeps a process for each.
+async fn supervise(
+    config: &Config,
+    file: &Path,
+    watch: bool,
+    dropped: DroppedLines,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let mut wards = Vec::new();
+    let mut ownerships = ownerships(config).into_iter();
+    for tenant in &config.tenants {
+        let sockets = tenant.sockets.iter().zip(&mut ownerships);
+        let listeners = sockets.map(|(settings, ownership)| listen(settings, &ownership));
+        let listeners = listeners.collect::<Result<_>>()?;
+        wards.push(Ward::new(
+            tenant,
+            file,
+            watch,
+            listeners,
+            &ProcessEnvironment,
+        )?);
+    }
+    let pages = AllProcesses {
+        reached: wards.iter().map(Ward::reached).collect(),
+        dropped,
+    };
+    let admin = config.admin.as_ref();
+    let admin = admin.map(|address| Admin::start(address, Arc::new(pages)));
+    let _admin = admin.transpose()?;
+    let (stop_all, stopped) = watch::channel(false);
+    let stop = async {
+        stop.await;
+        stop_all.send_replace(true);
+    };
+    let wards = wards.into_iter().map(|ward| ward.keep(stopped.clone()));
+    tokio::join!(stop, join_all(wards));
+    Ok(())
 }
 
 /// Settles where the modules of each tenant are.
@@ -89,6 +157,7 @@ fn register_for_barriers() {
 pub(super) async fn serve(
     config: Config,
     watch: bool,
+    sockets: Sockets,
     dropped: DroppedLines,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
@@ -115,16 +184,32 @@ pub(super) async fn serve(
         names_tenants: config.names_tenants,
         ..pages(&services, all_metrics, &dropped, &stopping)
     };
-    let admin = config.admin.as_ref();
-    let admin = admin.map(|address| Admin::start(address, pages));
-    let _admin = admin.transpose()?;
+    let pages: Arc<dyn Content> = Arc::new(pages);
+    let (supervisor_gone, handed_over, _admin) = match sockets {
+        Sockets::Own => {
+            let admin = config.admin.as_ref();
+            let admin = admin
+                .map(|address| Admin::start(address, pages))
+                .transpose()?;
+            (None, None, admin)
+        }
+        Sockets::HandedOver(sockets, way) => {
+            (Some(report_to_supervisor(way, pages)?), Some(sockets), None)
+        }
+    };
     tokio::spawn(dropped.say());
     // Behind everything that can fail: they take the place of another runner's.
-    let doors = open_doors(&config, &services, ownerships)?;
+    let doors = match handed_over {
+        None => open_doors(&config, &services, ownerships)?,
+        Some(sockets) => inherit_doors(&config, &services, sockets)?,
+    };
 
     let (stop_all, stopped) = watch::channel(false);
     let stop = async {
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            () = ended(supervisor_gone) => tracing::info!("the supervisor is gone: stopping"),
+        }
         stopping.store(true, Ordering::Relaxed);
         stop_all.send_replace(true);
     };
@@ -312,6 +397,52 @@ fn open_doors<'a>(
         }
     }
     Ok(doors)
+}
+
+/// The sockets that a supervisor has opened for its one tenant.
+fn inherit_doors<'a>(
+    config: &Config,
+    services: &'a [Arc<TenantService>],
+    sockets: Vec<OwnedFd>,
+) -> Result<Vec<(Door, &'a TenantService)>> {
+    let (Some(service), Some(of)) = (services.first(), config.tenants.first()) else {
+        bail!("there is no tenant");
+    };
+    if sockets.len() != of.sockets.len() {
+        bail!("the configuration has changed since the supervisor started; start it anew");
+    }
+    let doors = sockets.into_iter().zip(&of.sockets);
+    let doors = doors.map(|(socket, settings)| {
+        let listener = Listener::inherited(socket, &settings.path)?;
+        let peers = settings.peers.clone();
+        Ok((Door { listener, peers }, &**service))
+    });
+    doors.collect()
+}
+
+/// Answers the supervisor's questions on a thread of its own. What is returned
+/// ends with the supervisor.
+fn report_to_supervisor(way: UnixStream, pages: Arc<dyn Content>) -> Result<oneshot::Receiver<()>> {
+    let (here, gone) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("report".into())
+        .spawn(move || {
+            let _here: oneshot::Sender<()> = here;
+            handover::report(way, |topic| match topic {
+                Topic::Metrics => pages.metrics(),
+                Topic::Readiness => pages.readiness(),
+            });
+        })?;
+    Ok(gone)
+}
+
+/// Done when the other end is gone; never where there is none.
+async fn ended(gone: Option<oneshot::Receiver<()>>) {
+    match gone {
+        // An error is that end.
+        Some(gone) => drop(gone.await),
+        None => std::future::pending().await,
+    }
 }
 
 fn listen(settings: &SocketSettings, ownership: &Ownership) -> Result<Listener> {

@@ -93,11 +93,43 @@ pub fn load(
     listen: Option<&str>,
     env: &dyn Environment,
 ) -> Result<Config, ConfigError> {
-    let source = match file {
-        Some(path) => Source::read(path)?,
-        None => Source::new("the built-in configuration".into(), String::new()),
+    source(file)?.check(Whose { listen, only: None }, env)
+}
+
+/// Likewise, and settles of the tenants only this one: what the others name of
+/// the environment and of secrets is not looked at.
+///
+/// # Errors
+/// [`ConfigError`], also where there is no such tenant.
+pub fn load_tenant(
+    file: Option<&Path>,
+    tenant: &str,
+    env: &dyn Environment,
+) -> Result<Config, ConfigError> {
+    let whose = Whose {
+        listen: None,
+        only: Some(tenant),
     };
-    source.check(listen, env)
+    source(file)?.check(whose, env)
+}
+
+/// What the command line says of a configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Whose<'a> {
+    /// `--listen`.
+    pub(super) listen: Option<&'a str>,
+    /// The one tenant that is wanted.
+    pub(super) only: Option<&'a str>,
+}
+
+fn source(file: Option<&Path>) -> Result<Source, ConfigError> {
+    match file {
+        Some(path) => Source::read(path),
+        None => Ok(Source::new(
+            "the built-in configuration".into(),
+            String::new(),
+        )),
+    }
 }
 
 /// Settles a configuration that is text already, under a name for its errors.
@@ -105,13 +137,13 @@ pub fn load(
 /// # Errors
 /// [`ConfigError`].
 pub fn settle(name: &str, text: String, env: &dyn Environment) -> Result<Config, ConfigError> {
-    Source::new(name.to_owned(), text).check(None, env)
+    Source::new(name.to_owned(), text).check(Whose::default(), env)
 }
 
 impl Source {
     pub(super) fn check(
         &self,
-        listen: Option<&str>,
+        whose: Whose<'_>,
         env: &dyn Environment,
     ) -> Result<Config, ConfigError> {
         let raw: RawConfig = self.parse()?;
@@ -120,7 +152,7 @@ impl Source {
             let message = format!("{level:?} is not one of error, warn, info, debug, trace");
             self.value_error("logging.level", message)
         })?;
-        let tenants = self.tenants(&raw, listen, env)?;
+        let tenants = self.tenants(&raw, whose, env)?;
         let sockets = tenants.iter().flat_map(|tenant| &tenant.sockets);
         let sockets: Vec<&Path> = sockets.map(|socket| &*socket.path).collect();
         Ok(Config {
@@ -189,7 +221,7 @@ mod tests {
     fn check(text: &str, listen: Option<&str>, env: &[(&str, &str)]) -> Result<Config, String> {
         let source = Source::new("c.yaml".into(), text.into());
         source
-            .check(listen, &env)
+            .check(Whose { listen, only: None }, &env)
             .map_err(|error| error.to_string())
     }
 

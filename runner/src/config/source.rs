@@ -127,6 +127,6 @@ impl Source {
 pub(super) fn check(text: &str) -> Result<super::Config, String> {
     let source = Source::new("c.yaml".into(), text.into());
     let environment: &[(&str, &str)] = &[];
-    let config = source.check(None, &environment);
+    let config = source.check(super::checked::Whose::default(), &environment);
     config.map_err(|error| error.to_string())
 }

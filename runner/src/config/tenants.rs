@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::checked::Whose;
 use super::env::Environment;
 use super::grants::RawGrants;
 use super::integrity::{Integrity, RawIntegrity};
@@ -16,7 +17,7 @@ use super::limit_keys::{RawLimits, RawPluginLimits, RawTenantLimits};
 use super::limits::{mib, millis};
 use super::on_error::RawOnError;
 use super::plugins::{OfPlugins, Plugins, Said};
-use super::raw::{RawConfig, RawPlugin, RawSocket};
+use super::raw::{Isolation, RawConfig, RawPlugin, RawSocket};
 use super::socket::{SocketSettings, given_address};
 use super::source::Source;
 use crate::failure_policy::FailurePolicies;
@@ -121,18 +122,25 @@ impl Source {
     pub(super) fn tenants(
         &self,
         raw: &RawConfig,
-        listen: Option<&str>,
+        whose: Whose<'_>,
         env: &dyn Environment,
     ) -> Result<Vec<TenantConfig>, ConfigError> {
-        if raw.tenants.is_empty() {
-            return Ok(vec![self.sole_tenant(raw, listen, env)?]);
+        if raw.tenants.is_empty() && raw.isolation == Isolation::Process {
+            let message = "is process, and there are no tenants; add some, see conf/tenants.yaml";
+            return Err(self.value_error("isolation", message.into()));
         }
-        self.check_sections(listen)?;
+        if raw.tenants.is_empty() && whose.only.is_none_or(|only| only == Tenant::sole().name()) {
+            return Ok(vec![self.sole_tenant(raw, whose.listen, env)?]);
+        }
+        self.check_sections(whose.listen)?;
         let shares = raw.tenants.iter().map(|tenant| tenant.share);
         let largest = shares.clone().max().unwrap_or(1);
         let all = shares.fold(0, u32::saturating_add);
         let mut tenants = Vec::new();
         for (number, tenant) in raw.tenants.iter().enumerate() {
+            if whose.only.is_some_and(|only| only != tenant.name) {
+                continue;
+            }
             let share = Share {
                 own: tenant.share,
                 largest,
@@ -141,7 +149,14 @@ impl Source {
             tenants.push(self.tenant(raw, number, tenant, share, env)?);
         }
         self.check_distinct(&tenants)?;
-        Ok(tenants)
+        match (whose.only, tenants.is_empty()) {
+            (Some(only), true) => {
+                let names: Vec<&str> = raw.tenants.iter().map(|of| &*of.name).collect();
+                let message = format!("there is no tenant {only}; there are {}", names.join(", "));
+                Err(self.value_error("tenants", message))
+            }
+            _ => Ok(tenants),
+        }
     }
 
     /// The file is about one tenant.
@@ -443,6 +458,10 @@ mod tests {
             (
                 format!("{TWO}plugins: {{}}\n"),
                 "c.yaml:11: plugins: there are tenants, so this belongs to one of them",
+            ),
+            (
+                "isolation: process\n".into(),
+                "c.yaml:1: isolation: is process, and there are no tenants",
             ),
             (format!("{TWO}  shares: 1\n"), "did you mean `share`?"),
             (

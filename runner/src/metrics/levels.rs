@@ -254,7 +254,7 @@ fn family<'a>(
 
 fn metric(kind: MetricType, sample: &Sample<'_>) -> Metric {
     let tenant = sample.tenant.map(|tenant| ("tenant", tenant));
-    let labels = tenant.into_iter().chain(sample.other).map(|(name, value)| {
+    let labels = sample.other.into_iter().chain(tenant).map(|(name, value)| {
         let mut label = LabelPair::default();
         label.set_name(name.into());
         label.set_value(value.into());

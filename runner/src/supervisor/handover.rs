@@ -1,0 +1,243 @@
+//! The way between the supervisor and the process of a tenant, which is that
+//! process's standard input: first the listening sockets go over it
+//! (`SCM_RIGHTS`, unix(7)), then questions one way and reports the other. Its end
+//! is the end of either side.
+//!
+//! The process of a tenant is not trusted: what it reports is bounded, and read
+//! with a limit of time.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+/// Sockets of one tenant; the kernel passes on 253 at once (`SCM_MAX_FD`).
+pub const MOST_SOCKETS: usize = 64;
+
+/// Bytes of a report.
+const LARGEST_REPORT: u32 = 32 << 20;
+
+/// How long a report may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the supervisor asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// The figures for Prometheus.
+    Metrics,
+    /// Whether everything can be called.
+    Readiness,
+}
+
+impl Topic {
+    fn byte(self) -> u8 {
+        match self {
+            Topic::Metrics => b'm',
+            Topic::Readiness => b'r',
+        }
+    }
+
+    fn of(byte: u8) -> io::Result<Self> {
+        match byte {
+            b'm' => Ok(Topic::Metrics),
+            b'r' => Ok(Topic::Readiness),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+/// Hands sockets over, in order.
+///
+/// # Errors
+/// The system's.
+pub fn send_sockets(to: &UnixStream, sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_SOCKETS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if sockets.len() > MOST_SOCKETS || !ancillary.push(SendAncillaryMessage::ScmRights(sockets)) {
+        let text = format!("a tenant can have {MOST_SOCKETS} sockets");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let count = [u8::try_from(sockets.len()).unwrap_or(u8::MAX)];
+    sendmsg(
+        to,
+        &[IoSlice::new(&count)],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
+}
+
+/// Takes the sockets that were handed over.
+///
+/// # Errors
+/// The system's, and where it is no supervisor that speaks.
+pub fn receive_sockets(from: &UnixStream) -> io::Result<Vec<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_SOCKETS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut count = [0];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    recvmsg(
+        from,
+        &mut [IoSliceMut::new(&mut count)],
+        &mut ancillary,
+        flags,
+    )?;
+    let mut sockets = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            sockets.extend(received);
+        }
+    }
+    match sockets.len() == usize::from(count[0]) && !sockets.is_empty() {
+        true => Ok(sockets),
+        false => Err(io::Error::other("no sockets were handed over")),
+    }
+}
+
+/// This process's end of the way.
+///
+/// # Errors
+/// Where standard input is no socket.
+pub fn own_end() -> io::Result<UnixStream> {
+    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::net::sockopt::socket_type(&stdin)?;
+    Ok(UnixStream::from(stdin))
+}
+
+/// Reports on what is asked, until the supervisor is gone.
+pub fn report(mut way: UnixStream, report: impl Fn(Topic) -> Result<String, String>) {
+    let mut question = [0; 2];
+    while way.read_exact(&mut question).is_ok() {
+        let [topic, number] = question;
+        let Ok(topic) = Topic::of(topic) else { return };
+        let (good, text) = match report(topic) {
+            Ok(text) => (1, text),
+            Err(text) => (0, text),
+        };
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let mut answer = vec![number, good];
+        answer.extend(length.to_le_bytes());
+        answer.extend(text.as_bytes());
+        if way.write_all(&answer).is_err() {
+            return;
+        }
+    }
+}
+
+/// The supervisor's end of the way to one process.
+pub struct Questions {
+    way: UnixStream,
+    number: u8,
+}
+
+impl Questions {
+    /// Over this way.
+    #[must_use]
+    pub fn new(way: UnixStream) -> Self {
+        Questions { way, number: 0 }
+    }
+
+    /// Asks, and waits for the report.
+    ///
+    /// # Errors
+    /// Where none comes in time, or something else does.
+    pub fn ask(&mut self, topic: Topic) -> io::Result<Result<String, String>> {
+        let end = Instant::now() + PATIENCE;
+        self.number = self.number.wrapping_add(1);
+        self.way.set_write_timeout(Some(PATIENCE))?;
+        self.way.write_all(&[topic.byte(), self.number])?;
+        loop {
+            let mut head = [0; 6];
+            self.read(&mut head, end)?;
+            let [number, good, length @ ..] = head;
+            let length = u32::from_le_bytes(length);
+            if length > LARGEST_REPORT {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let mut text = vec![0; length as usize];
+            self.read(&mut text, end)?;
+            // One that came too late for its question is still to be read.
+            if number == self.number {
+                let text = String::from_utf8_lossy(&text).into_owned();
+                return Ok(if good == 1 { Ok(text) } else { Err(text) });
+            }
+        }
+    }
+
+    fn read(&mut self, mut into: &mut [u8], end: Instant) -> io::Result<()> {
+        while !into.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.way.set_read_timeout(Some(left))?;
+            match self.way.read(into)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => into = &mut into[read..],
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn sockets_should_arrive_in_order_and_work() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let paths = ["a", "b"].map(|name| folder.path().join(name));
+        let listeners = [0, 1].map(|at| UnixListener::bind(&paths[at]).expect("a socket"));
+        let (ours, theirs) = UnixStream::pair().expect("sockets");
+        send_sockets(&ours, &[listeners[0].as_fd(), listeners[1].as_fd()]).expect("sent");
+        let received = receive_sockets(&theirs).expect("received");
+        drop(listeners);
+        for (path, received) in paths.iter().zip(received) {
+            let listener = UnixListener::from(received);
+            let address = listener.local_addr().expect("an address");
+            assert_eq!(address.as_pathname(), Some(&**path));
+            UnixStream::connect(path).expect("connected");
+            listener.accept().expect("accepted");
+        }
+    }
+
+    #[test]
+    fn a_report_should_answer_its_own_question() {
+        let (ours, theirs) = UnixStream::pair().expect("sockets");
+        let mut late = theirs.try_clone().expect("a socket");
+        // An answer to a question that was given up.
+        late.write_all(&[200, 1, 2, 0, 0, 0, b'x', b'y'])
+            .expect("written");
+        let reporter = std::thread::spawn(move || {
+            report(theirs, |topic| match topic {
+                Topic::Metrics => Ok("figures".into()),
+                Topic::Readiness => Err("not yet".into()),
+            });
+        });
+        let mut questions = Questions::new(ours);
+        let mut ask = |topic| questions.ask(topic).expect("a report");
+        assert_eq!(ask(Topic::Metrics), Ok("figures".into()));
+        assert_eq!(ask(Topic::Readiness), Err("not yet".into()));
+        drop(questions);
+        drop(late);
+        reporter.join().expect("it ended");
+    }
+
+    #[test]
+    fn a_process_that_reports_nonsense_should_be_an_error() {
+        for nonsense in [&[1, 1, 255, 255, 255, 255][..], &[1, 1, 9, 0, 0, 0, 1]] {
+            let (ours, mut theirs) = UnixStream::pair().expect("sockets");
+            theirs.write_all(nonsense).expect("written");
+            theirs.shutdown(std::net::Shutdown::Write).expect("shut");
+            assert!(Questions::new(ours).ask(Topic::Metrics).is_err());
+        }
+    }
+}
