@@ -60,7 +60,8 @@ impl Unanswered {
     pub(crate) fn may_be_repeated(&self, method: &Method) -> bool {
         match self {
             Unanswered::Unsent(_) => true,
-            Unanswered::Sent(error) => error.is_incomplete_message() && method.is_idempotent(),
+            // What cannot be read is an answer.
+            Unanswered::Sent(error) => !error.is_parse() && method.is_idempotent(),
             Unanswered::Answered(_) => false,
         }
     }
