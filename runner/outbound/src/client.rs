@@ -41,8 +41,8 @@ pub struct Request {
     pub method: String,
     /// Whole, from http:// or https:// on.
     pub url: String,
-    /// In their order; the framing, Host and what is of the connection are not
-    /// the filter's.
+    /// Those of one name in their order; the framing, Host and what is of the
+    /// connection are not the filter's.
     pub headers: Vec<(String, Vec<u8>)>,
     /// Whole.
     pub body: Vec<u8>,
@@ -53,7 +53,8 @@ pub struct Request {
 pub struct Response {
     /// From 200; a redirect as it is.
     pub status: u16,
-    /// In their order, names in lower case; without those of the connection.
+    /// Names in lower case, those of one name in their order; without those of the
+    /// connection.
     pub headers: Vec<(String, Vec<u8>)>,
     /// Whole, as sent: what is compressed stays so.
     pub body: Vec<u8>,

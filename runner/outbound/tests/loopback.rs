@@ -521,6 +521,25 @@ fn a_handshake_that_never_ends_should_be_given_up() {
     assert!(text.contains("no connection to"), "{text}");
 }
 
+#[test]
+fn a_name_server_that_says_nothing_should_not_be_waited_for_longer_than_allowed() {
+    let runtime = runtime();
+    let silent = std::net::UdpSocket::bind(anywhere()).expect("name server");
+    let url = "http://a.example/";
+    let settings = Settings {
+        time: Duration::from_millis(200),
+        ..settings(vec![rule(url)])
+    };
+    let silent_address = silent.local_addr().expect("address");
+    let resolver = Resolver::with_name_servers(&[silent_address]).expect("resolver");
+    let handle = runtime.handle().clone();
+    let client = Client::new(settings, resolver, &Roots::empty(), handle).expect("client");
+    for _ in 0..2 {
+        let result = runtime.block_on(client.send(request("GET", url.to_owned())));
+        assert_eq!(outcome(&result), "timeout", "{result:?}");
+    }
+}
+
 /// A server that tells of each request and answers when it is told to, or ends
 /// when the client has gone, and tells that too.
 struct Held {
