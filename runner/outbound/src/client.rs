@@ -145,8 +145,8 @@ impl Shared {
     fn check(&self, request: Request) -> Result<Allowed, SendError> {
         let target = Target::parse(&request.url).map_err(SendError::invalid)?;
         let method = rule::method(&request.method).map_err(SendError::invalid)?;
-        let excepted =
-            rule::permit(&self.settings.rules, &method, &target).map_err(SendError::Denied)?;
+        let excepted = rule::permit(&self.settings.rules, method.as_str(), &target)
+            .map_err(SendError::Denied)?;
         let mut headers = headers::checked(&request.headers).map_err(SendError::invalid)?;
         let host = HeaderValue::try_from(target.authority())
             .map_err(|_| SendError::invalid("the URL's host is no name of a host"))?;
