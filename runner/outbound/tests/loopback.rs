@@ -1,0 +1,926 @@
+//! Real requests to servers on loopback that misbehave in one way each. Where
+//! names lead, and what must never be reached, is in namespace.rs.
+
+mod servers;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use outbound::{AllowRule, Client, Request, Resolver, Response, Roots, SendError, Settings};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use servers::{Script, Server, always};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::timeout;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+const BODY_BOUND: usize = 1000;
+/// An answer after which the connection ends.
+const NOTHING: &[u8] = b"HTTP/1.1 204 -\r\nconnection: close\r\n\r\n";
+const HEADER_BOUND: usize = 8 * 1024;
+/// Long enough for a machine that does something else.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// After which what only waits still waits.
+const A_MOMENT: Duration = Duration::from_millis(50);
+
+fn anywhere() -> SocketAddr {
+    "127.0.0.1:0".parse().expect("address")
+}
+
+fn runtime() -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all();
+    builder.build().expect("runtime")
+}
+
+fn rule(url: &str) -> AllowRule {
+    let methods = ["GET", "HEAD", "POST"].map(str::to_owned);
+    AllowRule::parse(url, &methods, &["127.0.0.0/8".to_owned()]).expect(url)
+}
+
+fn settings(rules: Vec<AllowRule>) -> Settings {
+    Settings {
+        rules,
+        time: PATIENCE,
+        connect_time: PATIENCE,
+        request_body: BODY_BOUND,
+        response_body: BODY_BOUND,
+        response_headers: HEADER_BOUND,
+        concurrent: 4,
+        waiting: 0,
+    }
+}
+
+fn resolver() -> Resolver {
+    // Only localhost is asked for, which no name server is.
+    Resolver::with_name_servers(&[SocketAddr::from(([127, 0, 0, 1], 1))]).expect("resolver")
+}
+
+fn client(settings: Settings, roots: &Roots, runtime: &Handle) -> Client {
+    Client::new(settings, resolver(), roots, runtime.clone()).expect("client")
+}
+
+fn plain_client(server: &Server, runtime: &Runtime) -> Client {
+    let rules = vec![rule(&format!("http://{}", server.address))];
+    client(settings(rules), &Roots::empty(), runtime.handle())
+}
+
+fn request(method: &str, url: String) -> Request {
+    Request {
+        method: method.to_owned(),
+        url,
+        ..Request::default()
+    }
+}
+
+fn get(server: &Server) -> Request {
+    request("GET", format!("http://{}/", server.address))
+}
+
+/// The kind of what came back, or the status.
+fn outcome(result: &Result<Response, SendError>) -> String {
+    match result {
+        Ok(response) => response.status.to_string(),
+        Err(error) => error.kind().to_owned(),
+    }
+}
+
+#[test]
+fn an_answer_should_be_returned_as_it_is_or_refused() {
+    let fitting = "x".repeat(BODY_BOUND);
+    let large = "x".repeat(BODY_BOUND + 1);
+    let rows: &[(&str, &str, &str, &str)] = &[
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
+            "200",
+            "hi",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi, and more",
+            "200",
+            "hi",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\n\r\nto the end",
+            "200",
+            "to the end",
+        ),
+        ("GET", "HTTP/1.0 200 OK\r\n\r\nold", "200", "old"),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n",
+            "200",
+            "",
+        ),
+        (
+            "HEAD",
+            "HTTP/1.1 200 OK\r\ncontent-length: 99999\r\n\r\n",
+            "200",
+            "",
+        ),
+        ("GET", "HTTP/1.1 204 No Content\r\n\r\n", "204", ""),
+        (
+            "GET",
+            "HTTP/1.1 599 Odd\r\ncontent-length: 0\r\n\r\n",
+            "599",
+            "",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n",
+            "302",
+            "",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\nx: y\r\n\r\n",
+            "200",
+            "abc",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx",
+            "200",
+            "x",
+        ),
+        (
+            "GET",
+            &format!("HTTP/1.1 200 OK\r\ncontent-length: {BODY_BOUND}\r\n\r\n{fitting}"),
+            "200",
+            &fitting,
+        ),
+        (
+            "GET",
+            &format!("HTTP/1.1 200 OK\r\n\r\n{fitting}"),
+            "200",
+            &fitting,
+        ),
+        (
+            "GET",
+            &format!("HTTP/1.1 200 OK\r\n\r\n{large}"),
+            "limit",
+            "",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\ncontent-length: 18446744073709551615\r\n\r\nx",
+            "limit",
+            "",
+        ),
+        (
+            "GET",
+            &format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3e9\r\n{large}"),
+            "limit",
+            "",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort",
+            "protocol",
+            "",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nshort\r\n",
+            "protocol",
+            "",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nshort\r\n",
+            "protocol",
+            "",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
+            "protocol",
+            "",
+        ),
+        ("GET", "HTTP/1.1 200 OK\r\nbroken\r\n\r\n", "protocol", ""),
+        ("GET", "HTTP/1.1 200 OK\r\na: \0\r\n\r\n", "protocol", ""),
+        (
+            "GET",
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",
+            "protocol",
+            "",
+        ),
+        ("GET", "HTTP/2.0 200 OK\r\n\r\n", "protocol", ""),
+        ("GET", "SSH-2.0-OpenSSH\r\n\r\n", "protocol", ""),
+        ("GET", "<html>no head</html>", "protocol", ""),
+        ("GET", "", "protocol", ""),
+    ];
+    let runtime = runtime();
+    for (method, answer, expected, body) in rows {
+        let server = Server::answering(anywhere(), answer.as_bytes().to_vec());
+        let client = plain_client(&server, &runtime);
+        let url = format!("http://{}/", server.address);
+        let result = runtime.block_on(client.send(request(method, url)));
+        assert_eq!(outcome(&result), *expected, "{answer:.80}: {result:?}");
+        if let Ok(response) = result {
+            assert_eq!(response.body, body.as_bytes(), "{answer:.80}");
+        }
+        assert_eq!(server.connections(), 1, "{answer:.80}");
+    }
+}
+
+#[test]
+fn an_answers_headers_should_be_returned_without_those_of_the_connection() {
+    let answer = "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nSet-Cookie: a\r\n\
+        Set-Cookie: b\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\
+        Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let runtime = runtime();
+    let server = Server::answering(anywhere(), answer.into());
+    let sent = plain_client(&server, &runtime).send(get(&server));
+    let response = runtime.block_on(sent).expect("answer");
+    let headers: Vec<_> = response
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)))
+        .collect();
+    let expected = [
+        "location: http://169.254.169.254/",
+        "set-cookie: a",
+        "set-cookie: b",
+    ];
+    assert_eq!(headers, expected);
+}
+
+#[test]
+fn what_never_ends_should_be_cut_at_its_bound() {
+    let rows: &[(&str, &str, &str)] = &[
+        ("HTTP/1.1 200 OK\r\n", "x-more: and more\r\n", "limit"),
+        ("HTTP/1.1 200 OK\r\nx: ", "xxxxxxxx", "limit"),
+        ("HTTP/1.1 200 ", "OK", "limit"),
+        ("HTTP/1.1 200 OK\r\n\r\n", "body", "limit"),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+            "1\r\nx\r\n",
+            "limit",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;",
+            "extension",
+            "protocol",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n",
+            "x: y\r\n",
+            "protocol",
+        ),
+        ("", "HTTP/1.1 103 Early Hints\r\n\r\n", "timeout"),
+    ];
+    let runtime = runtime();
+    for (start, more, expected) in rows {
+        let more = more.repeat(1 + 4096 / more.len());
+        let script: Script = Box::new(move |_, wire| {
+            let mut going = wire.write_all(start.as_bytes());
+            while going.is_ok() {
+                going = wire.write_all(more.as_bytes());
+            }
+            false
+        });
+        let server = Server::start(anywhere(), script);
+        let rules = vec![rule(&format!("http://{}", server.address))];
+        let mut settings = settings(rules);
+        if *expected == "timeout" {
+            settings.time = Duration::from_millis(200);
+        }
+        let client = client(settings, &Roots::empty(), runtime.handle());
+        let result = runtime.block_on(client.send(get(&server)));
+        assert_eq!(outcome(&result), *expected, "{start:?}: {result:?}");
+    }
+}
+
+#[test]
+fn a_request_should_arrive_as_the_filter_wrote_it() {
+    let runtime = runtime();
+    let server = Server::answering(anywhere(), NOTHING.to_vec());
+    let address = server.address;
+    let rules =
+        ["127.0.0.1", "localhost"].map(|host| rule(&format!("http://{host}:{}", address.port())));
+    let client = client(settings(rules.into()), &Roots::empty(), runtime.handle());
+    let headers: &[(&str, &str)] = &[("X-B", "1"), ("x-a", "é"), ("X-B", "2")];
+    let rows: &[(&str, &str, &str, &str)] = &[
+        (
+            "GET",
+            "127.0.0.1",
+            "",
+            "GET /v1/x?y=%2F HTTP/1.1\r\nx-b: 1\r\nx-b: 2\r\nx-a: é\r\n",
+        ),
+        (
+            "HEAD",
+            "localhost",
+            "",
+            "HEAD /v1/x?y=%2F HTTP/1.1\r\nx-b: 1\r\nx-b: 2\r\nx-a: é\r\n",
+        ),
+        (
+            "POST",
+            "localhost",
+            "body",
+            "POST /v1/x?y=%2F HTTP/1.1\r\nx-b: 1\r\nx-b: 2\r\nx-a: é\r\n",
+        ),
+    ];
+    for (method, host, body, start) in rows {
+        let request = Request {
+            method: (*method).into(),
+            url: format!("http://{host}:{}/v1/./x?y=%2F#z", address.port()),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+            body: (*body).into(),
+        };
+        let result = runtime.block_on(client.send(request));
+        assert_eq!(outcome(&result), "204", "{result:?}");
+        let length = match body.len() {
+            0 => String::new(),
+            length => format!("content-length: {length}\r\n"),
+        };
+        let expected = format!(
+            "{start}host: {host}:{}\r\n{length}\r\n{body}",
+            address.port()
+        );
+        assert_eq!(server.requests().last(), Some(&expected));
+    }
+}
+
+#[test]
+fn what_is_not_allowed_should_reach_nobody() {
+    let runtime = runtime();
+    let server = Server::answering(anywhere(), NOTHING.to_vec());
+    let port = server.address.port();
+    let client = client(
+        settings(vec![
+            rule(&format!("http://127.0.0.1:{port}/v1")),
+            AllowRule::parse(&format!("http://localhost:{port}"), &[], &[]).expect("rule"),
+            AllowRule::parse("http://9.9.9.9", &[], &[]).expect("rule"),
+        ]),
+        &Roots::empty(),
+        runtime.handle(),
+    );
+    let host = format!("127.0.0.1:{port}");
+    for (method, url, name, value, body, expected) in [
+        ("GET", format!("http://{host}/v2"), "a", "b", 0, "denied"),
+        ("PUT", format!("http://{host}/v1"), "a", "b", 0, "denied"),
+        ("GET", format!("https://{host}/v1"), "a", "b", 0, "denied"),
+        (
+            "GET",
+            format!("http://127.0.0.2:{port}/v1"),
+            "a",
+            "b",
+            0,
+            "denied",
+        ),
+        (
+            "GET",
+            format!("http://localhost:{port}/"),
+            "a",
+            "b",
+            0,
+            "denied",
+        ),
+        ("GET", "gopher://x/".into(), "a", "b", 0, "invalid"),
+        (
+            "GET",
+            format!("http://{host}/v1/%2e%2e/v2"),
+            "a",
+            "b",
+            0,
+            "invalid",
+        ),
+        ("G T", format!("http://{host}/v1"), "a", "b", 0, "invalid"),
+        ("", format!("http://{host}/v1"), "a", "b", 0, "invalid"),
+        (
+            "CONNECT",
+            format!("http://{host}/v1"),
+            "a",
+            "b",
+            0,
+            "invalid",
+        ),
+        (
+            "GET",
+            format!("http://{host}/v1"),
+            "Host",
+            "b",
+            0,
+            "invalid",
+        ),
+        (
+            "GET",
+            format!("http://{host}/v1"),
+            "a",
+            "b\r\nc: d",
+            0,
+            "invalid",
+        ),
+        (
+            "POST",
+            format!("http://{host}/v1"),
+            "a",
+            "b",
+            BODY_BOUND + 1,
+            "limit",
+        ),
+    ] {
+        let request = Request {
+            method: method.into(),
+            url: url.clone(),
+            headers: vec![(name.into(), value.into())],
+            body: vec![b'x'; body],
+        };
+        let result = runtime.block_on(client.send(request));
+        assert_eq!(outcome(&result), expected, "{method} {url}: {result:?}");
+    }
+    let url = format!("http://{host}/v1");
+    let body = vec![b'x'; BODY_BOUND];
+    let request = Request {
+        body,
+        ..request("POST", url)
+    };
+    let result = runtime.block_on(client.send(request));
+    assert_eq!(outcome(&result), "204", "{result:?}");
+    // Who came before would have been counted before.
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn a_filter_should_not_learn_the_address_behind_a_name() {
+    let runtime = runtime();
+    let closed = {
+        let listener = std::net::TcpListener::bind(anywhere()).expect("port");
+        listener.local_addr().expect("address").port()
+    };
+    let url = format!("http://localhost:{closed}/");
+    let without = AllowRule::parse(&url, &[], &[]).expect("rule");
+    let networks = ["127.0.0.0/8".to_owned(), "::1".to_owned()];
+    let with = AllowRule::parse(&url, &[], &networks).expect("rule");
+    for (rule, kind) in [(without, "denied"), (with, "unreachable")] {
+        let client = client(settings(vec![rule]), &Roots::empty(), runtime.handle());
+        let sent = client.send(request("GET", url.clone()));
+        let error = runtime.block_on(sent).expect_err(kind);
+        assert_eq!(error.kind(), kind, "{error}");
+        for text in [error.to_string(), error.reason().for_guest().to_owned()] {
+            assert!(!text.contains("127.") && !text.contains("::1"), "{text}");
+            assert!(text.contains("localhost"), "{text}");
+        }
+        let operator = error.reason().for_operator();
+        let told = operator.contains("127.0.0.1") || operator.contains("::1");
+        assert!(told, "{operator}");
+    }
+}
+
+#[test]
+fn a_server_that_takes_too_long_should_be_given_up() {
+    let runtime = runtime();
+    for start in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n\r\nx"] {
+        let (released, held) = mpsc::channel::<()>();
+        let held = Mutex::new(held);
+        let script: Script = Box::new(move |_, wire| {
+            let _ = wire.write_all(start.as_bytes());
+            let _ = held.lock().expect("lock").recv();
+            false
+        });
+        let server = Server::start(anywhere(), script);
+        let url = format!("http://{}/", server.address);
+        let settings = Settings {
+            time: Duration::from_millis(200),
+            ..settings(vec![rule(&url)])
+        };
+        let client = client(settings, &Roots::empty(), runtime.handle());
+        let result = runtime.block_on(client.send(request("GET", url)));
+        assert_eq!(outcome(&result), "timeout", "{start:?}: {result:?}");
+        let text = result.expect_err(start).to_string();
+        assert!(text.contains("no whole response"), "{start:?}: {text}");
+        drop(released);
+    }
+}
+
+#[test]
+fn a_handshake_that_never_ends_should_be_given_up() {
+    let runtime = runtime();
+    // The kernel takes the connection; nobody speaks on it.
+    let listener = std::net::TcpListener::bind(anywhere()).expect("listener");
+    let url = format!("https://{}/", listener.local_addr().expect("address"));
+    let settings = Settings {
+        connect_time: Duration::from_millis(200),
+        ..settings(vec![rule(&url)])
+    };
+    let client = client(settings, &Roots::empty(), runtime.handle());
+    let result = runtime.block_on(client.send(request("GET", url)));
+    assert_eq!(outcome(&result), "timeout", "{result:?}");
+    let text = result.expect_err("no server").to_string();
+    assert!(text.contains("no connection to"), "{text}");
+}
+
+#[test]
+fn a_name_server_that_says_nothing_should_not_be_waited_for_longer_than_allowed() {
+    let runtime = runtime();
+    let silent = std::net::UdpSocket::bind(anywhere()).expect("name server");
+    let url = "http://a.example/";
+    let settings = Settings {
+        time: Duration::from_millis(200),
+        ..settings(vec![rule(url)])
+    };
+    let silent_address = silent.local_addr().expect("address");
+    let resolver = Resolver::with_name_servers(&[silent_address]).expect("resolver");
+    let handle = runtime.handle().clone();
+    let client = Client::new(settings, resolver, &Roots::empty(), handle).expect("client");
+    for _ in 0..2 {
+        let result = runtime.block_on(client.send(request("GET", url.to_owned())));
+        assert_eq!(outcome(&result), "timeout", "{result:?}");
+    }
+}
+
+/// A server that tells of each request and answers when it is told to, or ends
+/// when the client has gone, and tells that too.
+struct Held {
+    server: Server,
+    arrived: mpsc::Receiver<()>,
+    left: mpsc::Receiver<()>,
+    release: mpsc::Sender<()>,
+}
+
+impl Held {
+    fn start() -> Self {
+        let (arriving, arrived) = mpsc::channel();
+        let (leaving, left) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let released = Mutex::new(released);
+        let script: Script = Box::new(move |request, wire| {
+            arriving.send(()).expect("test");
+            if request.starts_with("GET /gone") {
+                let mut byte = [0];
+                let gone = matches!(wire.read(&mut byte), Ok(0) | Err(_));
+                assert!(gone, "the client went on");
+                leaving.send(()).expect("test");
+                return false;
+            }
+            let _ = released.lock().expect("lock").recv();
+            let _ = wire.write_all(b"HTTP/1.1 204 -\r\n\r\n");
+            true
+        });
+        Held {
+            server: Server::start(anywhere(), script),
+            arrived,
+            left,
+            release,
+        }
+    }
+}
+
+#[test]
+fn a_request_too_many_should_be_told_at_once_and_a_dropped_one_make_room() {
+    let runtime = runtime();
+    let held = Held::start();
+    let url = format!("http://{}", held.server.address);
+    let settings = Settings {
+        concurrent: 1,
+        waiting: 1,
+        ..settings(vec![rule(&url)])
+    };
+    let client = client(settings, &Roots::empty(), runtime.handle());
+    let send = |path: &str| client.send(request("GET", format!("{url}{path}")));
+
+    let first = runtime.spawn(send("/gone"));
+    held.arrived
+        .recv_timeout(PATIENCE)
+        .expect("the first request");
+    // Those who wait and go leave room for others who wait.
+    for _ in 0..3 {
+        let result = runtime.block_on(async { timeout(A_MOMENT, send("/dropped")).await });
+        assert!(result.is_err(), "{result:?}");
+    }
+    let mut second = Box::pin(send("/second"));
+    let third = runtime.block_on(async {
+        let polled = timeout(A_MOMENT, &mut second).await;
+        assert!(polled.is_err(), "{polled:?}");
+        send("/third").await
+    });
+    assert_eq!(outcome(&third), "limit", "{third:?}");
+
+    first.abort();
+    held.left
+        .recv_timeout(PATIENCE)
+        .expect("the first connection ends");
+    held.release.send(()).expect("server");
+    let second = runtime.block_on(second);
+    assert_eq!(outcome(&second), "204", "{second:?}");
+    let asked: Vec<_> = held.server.requests();
+    let paths: Vec<_> = asked.iter().map(|text| &text[..8]).collect();
+    assert_eq!(paths, ["GET /gon", "GET /sec"]);
+}
+
+#[test]
+fn a_future_should_be_polled_from_any_runtime_and_outlive_its_own() {
+    let own = runtime();
+    let server = Server::answering(anywhere(), NOTHING.to_vec());
+    let client = plain_client(&server, &own);
+    // Without I/O, without time: nothing of the client may run here.
+    let other = Builder::new_current_thread().build().expect("runtime");
+    for _ in 0..2 {
+        let result = other.block_on(client.send(get(&server)));
+        assert_eq!(outcome(&result), "204", "{result:?}");
+    }
+    drop(own);
+    let result = other.block_on(client.send(get(&server)));
+    assert_eq!(outcome(&result), "unreachable", "{result:?}");
+}
+
+#[test]
+fn a_connection_should_be_kept_only_for_the_same_client_and_while_it_is_good() {
+    let kept = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx";
+    let closed = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: close\r\n\r\nx";
+    // What the server sends, whether it then goes on, the method, how many
+    // connections three requests need, one of them of a second client, and how
+    // many requests arrive.
+    let rows: &[(&str, &str, bool, &str, usize, usize)] = &[
+        ("kept", kept, true, "GET", 2, 3),
+        ("kept after POST", kept, true, "POST", 2, 3),
+        ("announced as closed", closed, false, "GET", 3, 3),
+        ("closed unannounced", kept, false, "GET", 3, 3),
+    ];
+    let runtime = runtime();
+    for (what, answer, goes_on, method, connections, requests) in rows {
+        let (answer, goes_on) = (answer.as_bytes().to_vec(), *goes_on);
+        let script: Script = Box::new(move |_, wire| wire.write_all(&answer).is_ok() && goes_on);
+        let server = Server::start(anywhere(), script);
+        let url = format!("http://{}/", server.address);
+        let clients = [
+            plain_client(&server, &runtime),
+            plain_client(&server, &runtime),
+        ];
+        for client in [&clients[0], &clients[0], &clients[1]] {
+            let result = runtime.block_on(client.send(request(method, url.clone())));
+            assert_eq!(outcome(&result), "200", "{what}: {result:?}");
+        }
+        assert_eq!(server.connections(), *connections, "{what}");
+        assert_eq!(server.requests().len(), *requests, "{what}");
+    }
+}
+
+#[test]
+fn a_request_should_be_repeated_only_where_that_changes_nothing() {
+    let runtime = runtime();
+    for (method, arrived) in [("GET", 3), ("POST", 2)] {
+        // Each connection is closed at its second request, unanswered.
+        let script: Script = Box::new(|request, wire| {
+            !request.contains("/second ")
+                && wire
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                    .is_ok()
+        });
+        let server = Server::start(anywhere(), script);
+        let client = plain_client(&server, &runtime);
+        let send = |path: &str| {
+            let url = format!("http://{}{path}", server.address);
+            runtime.block_on(client.send(request(method, url)))
+        };
+        assert_eq!(outcome(&send("/first")), "200");
+        let second = send("/second");
+        // A new connection is closed at this path as well: the repetition fails
+        // without a third try.
+        assert_eq!(outcome(&second), "protocol", "{method}: {second:?}");
+        assert_eq!(server.requests().len(), arrived, "{method}");
+        assert_eq!(server.connections(), arrived - 1, "{method}");
+    }
+}
+
+#[test]
+fn a_kept_connection_should_serve_no_request_that_may_not_reach_its_address() {
+    let runtime = runtime();
+    let script: Script = Box::new(|_, wire| {
+        wire.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .is_ok()
+    });
+    let server = Server::start(anywhere(), script);
+    let origin = format!("http://localhost:{}", server.address.port());
+    let open = rule(&format!("{origin}/open"));
+    let shut = AllowRule::parse(&format!("{origin}/shut"), &[], &[]).expect("rule");
+    let client = client(
+        settings(vec![open, shut]),
+        &Roots::empty(),
+        runtime.handle(),
+    );
+    for (path, expected) in [
+        ("/open", "200"),
+        ("/shut", "denied"),
+        ("/open", "200"),
+        ("/shut", "denied"),
+    ] {
+        let result = runtime.block_on(client.send(request("GET", format!("{origin}{path}"))));
+        assert_eq!(outcome(&result), expected, "{path}: {result:?}");
+    }
+    assert_eq!(server.connections(), 1);
+    assert_eq!(server.requests().len(), 2);
+}
+
+/// A certificate authority of the test's own, and its certificate in a file.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    file: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("key");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("authority");
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, issuer.pem()).expect("file");
+        Authority {
+            issuer,
+            file,
+            _folder: folder,
+        }
+    }
+
+    fn roots(&self) -> Roots {
+        Roots::empty().and_of_file(&self.file).expect("roots")
+    }
+
+    /// A server with a certificate for these names.
+    fn server(&self, names: &[&str], adjust: fn(&mut CertificateParams)) -> Server {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
+        adjust(&mut params);
+        let key = KeyPair::generate().expect("key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("certificate");
+        let provider = std::sync::Arc::new(ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).expect("key"),
+            )
+            .expect("certificate");
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret".to_vec();
+        Server::listen(anywhere(), Some(config), always(answer))
+    }
+}
+
+#[test]
+fn a_server_should_be_believed_only_with_a_certificate_for_its_name() {
+    let runtime = runtime();
+    let authority = Authority::new();
+    let other = Authority::new();
+    let expired = |params: &mut CertificateParams| {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    };
+    let good = |_: &mut CertificateParams| {};
+    let rows: &[(
+        &str,
+        &Authority,
+        &[&str],
+        fn(&mut CertificateParams),
+        &str,
+        &str,
+    )] = &[
+        (
+            "its name",
+            &authority,
+            &["localhost"],
+            good,
+            "localhost",
+            "200",
+        ),
+        (
+            "its address",
+            &authority,
+            &["127.0.0.1"],
+            good,
+            "127.0.0.1",
+            "200",
+        ),
+        (
+            "a name only",
+            &authority,
+            &["localhost"],
+            good,
+            "127.0.0.1",
+            "unreachable",
+        ),
+        (
+            "an address only",
+            &authority,
+            &["127.0.0.1"],
+            good,
+            "localhost",
+            "unreachable",
+        ),
+        (
+            "another name",
+            &authority,
+            &["auth.example"],
+            good,
+            "localhost",
+            "unreachable",
+        ),
+        (
+            "expired",
+            &authority,
+            &["localhost"],
+            expired,
+            "localhost",
+            "unreachable",
+        ),
+        (
+            "an authority unknown",
+            &other,
+            &["localhost"],
+            good,
+            "localhost",
+            "unreachable",
+        ),
+    ];
+    for (what, issuer, names, adjust, host, expected) in rows {
+        let server = issuer.server(names, *adjust);
+        let url = format!("https://{host}:{}/", server.address.port());
+        let client = client(
+            settings(vec![rule(&url)]),
+            &authority.roots(),
+            runtime.handle(),
+        );
+        let result = runtime.block_on(client.send(request("GET", url)));
+        assert_eq!(outcome(&result), *expected, "{what}: {result:?}");
+        match result {
+            Ok(_) => assert_eq!(server.requests().len(), 1, "{what}"),
+            Err(error) => {
+                assert!(error.to_string().contains("certificate"), "{what}: {error}");
+                assert_eq!(server.requests().len(), 0, "{what}");
+            }
+        }
+        assert_eq!(server.connections(), 1, "{what}");
+    }
+    // Who does not speak TLS hears nothing in the clear.
+    let server = Server::answering(anywhere(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
+    let url = format!("https://{}/", server.address);
+    let rules = vec![rule(&url)];
+    let client = client(settings(rules), &authority.roots(), runtime.handle());
+    let result = runtime.block_on(client.send(request("GET", url)));
+    assert_eq!(outcome(&result), "unreachable", "{result:?}");
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn a_file_of_authorities_should_hold_some() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("ca.pem");
+    for (text, part) in [
+        (None, "No such file"),
+        (Some(""), "no certificate in PEM"),
+        (
+            Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            "ca.pem",
+        ),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(&file, text).expect("file");
+        }
+        let error = Roots::empty().and_of_file(&file).expect_err("no roots");
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn settings_with_which_nothing_works_should_be_refused() {
+    let runtime = runtime();
+    let changes: &[(fn(&mut Settings), &str)] = &[
+        (|settings| settings.time = Duration::ZERO, "time"),
+        (
+            |settings| settings.connect_time = Duration::ZERO,
+            "connect_time",
+        ),
+        (|settings| settings.concurrent = 0, "concurrent"),
+        (
+            |settings| settings.response_headers = HEADER_BOUND - 1,
+            "8192",
+        ),
+    ];
+    for (change, part) in changes {
+        let mut settings = settings(Vec::new());
+        change(&mut settings);
+        let made = Client::new(
+            settings,
+            resolver(),
+            &Roots::empty(),
+            runtime.handle().clone(),
+        );
+        let error = made.expect_err(part);
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(Resolver::with_name_servers(&[]).is_err());
+}
