@@ -118,9 +118,12 @@ impl Redis {
         Ok(link)
     }
 
-    /// Has the next operation make a new connection, unless somebody did.
-    pub(crate) async fn give_up(&self, link: &Arc<Link>) {
-        let mut state = self.state.lock().await;
+    /// Has the next operation make a new connection, unless somebody did. Waits
+    /// for nobody: whoever has the state just now may be doing that.
+    pub(crate) fn give_up(&self, link: &Arc<Link>) {
+        let Ok(mut state) = self.state.try_lock() else {
+            return;
+        };
         if matches!(&*state, State::Up(current) if Arc::ptr_eq(current, link)) {
             *state = State::Down {
                 not_before: Instant::now(),

@@ -151,7 +151,7 @@ impl Shared {
                 let answer = tokio::time::timeout_at(limit, question.send(&link)).await;
                 let outcome = answer.unwrap_or(Err(Failure::TooLate));
                 if outcome.as_ref().is_err_and(Failure::ends_the_link) {
-                    self.redis.give_up(&link).await;
+                    self.redis.give_up(&link);
                 }
                 outcome
             }

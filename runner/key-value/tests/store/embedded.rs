@@ -63,6 +63,52 @@ fn a_restart_should_keep_what_is_not_over() {
 }
 
 #[test]
+fn a_key_that_comes_and_goes_should_end_as_it_ended() {
+    let folder = tempfile::tempdir().expect("folder");
+    // Nothing is written before the store closes.
+    let settings = EmbeddedSettings {
+        flush_interval: SOON * 180,
+        ..embedded_settings(folder.path())
+    };
+    let set = async |store: &Store, key: &str| {
+        store.set(key, b"v".to_vec(), None).await.expect("set");
+    };
+    let remove = async |store: &Store, key: &str| store.remove(key).await.expect("removed");
+    runtime().block_on(async {
+        let store = open(Backend::Embedded(settings.clone()), "t");
+        for key in ["goes", "comes", "stays"] {
+            set(&store, key).await;
+        }
+        for key in ["never", "new"] {
+            set(&store, key).await;
+            remove(&store, key).await;
+        }
+        set(&store, "new").await;
+        store.close().await.expect("closed");
+
+        let store = open(Backend::Embedded(settings.clone()), "t");
+        for key in ["goes", "comes"] {
+            remove(&store, key).await;
+            set(&store, key).await;
+        }
+        remove(&store, "goes").await;
+        store.close().await.expect("closed");
+
+        let store = open(Backend::Embedded(settings), "t");
+        for (key, there) in [
+            ("goes", false),
+            ("comes", true),
+            ("stays", true),
+            ("never", false),
+            ("new", true),
+        ] {
+            let value = store.get(key).await.expect("value");
+            assert_eq!(value.is_some(), there, "{key}");
+        }
+    });
+}
+
+#[test]
 fn what_was_written_long_ago_should_be_there_without_a_close() {
     let folder = tempfile::tempdir().expect("folder");
     runtime().block_on(async {
@@ -268,6 +314,12 @@ fn a_damaged_file_should_be_put_aside() {
             let kept = store.get("k0").await;
             assert!(kept.is_ok(), "{number}: {kept:?}");
             let entries = store.usage().expect("usage").entries;
+            let mut intact = 0;
+            for n in 0..200 {
+                let value = store.get(&format!("k{n}")).await.expect("value");
+                intact += usize::from(value == Some(vec![b'v'; 100]));
+            }
+            assert_eq!(intact, entries, "{number}: a damaged value");
             store.set("k0", b"new".to_vec(), None).await.expect("set");
             store.close().await.expect("closed");
             let aside = inner.join("t.kv.damaged-1");

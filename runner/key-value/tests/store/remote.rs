@@ -6,7 +6,7 @@ use key_value::{Backend, Limits, OpenError, RedisSettings, Settings, Store, Stor
 use tokio::runtime::Handle;
 
 use crate::redis_server::RedisServer;
-use crate::{SOON, open, runtime, soon_reads};
+use crate::{SOON, open, runtime, soon, soon_reads};
 
 /// A store that gives up early.
 fn impatient(server: &RedisServer) -> Store {
@@ -56,6 +56,24 @@ fn a_redis_that_is_down_should_be_waited_for() {
         soon_reads(&store, "k", None).await;
         let sum = store.increment("n", 1, Some(SOON)).await;
         assert_eq!(sum, Ok(1), "after the restart");
+    });
+}
+
+#[test]
+fn a_redis_that_was_restarted_while_nobody_asked_should_cost_no_operation() {
+    let mut server = RedisServer::start();
+    runtime().block_on(async {
+        let store = impatient(&server);
+        // That a connection ended is known a moment after it did.
+        soon("the first sum after a restart", async || {
+            soon_reads(&store, "k", None).await;
+            server.kill();
+            server.start_again();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let sum = store.increment("n", 1, None).await;
+            sum.map_err(|error| error.to_string())
+        })
+        .await;
     });
 }
 
