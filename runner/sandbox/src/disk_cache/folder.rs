@@ -134,7 +134,7 @@ impl Folder {
 
 /// Its parent is made too, as `~/.cache` may be missing, but not what is above:
 /// a home that does not exist was not meant to.
-fn make(path: &Path) -> io::Result<()> {
+pub(super) fn make(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         make_one(parent, 0o755)?;
     }
