@@ -97,6 +97,7 @@ impl Rooms {
             snapshot_memory: 1 << 20,
             cache: None,
             count_instructions: false,
+            compiler: None,
         };
         let engine = Engine::start(settings).expect("an engine");
         let tenant = Tenant::sole();

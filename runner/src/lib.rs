@@ -48,6 +48,7 @@ pub mod chain_link;
 pub mod cli;
 pub mod commands;
 pub mod compiled_code;
+pub mod compiler;
 pub mod conf_cache;
 pub mod config;
 pub mod configuration_checks;

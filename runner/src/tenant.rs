@@ -19,4 +19,10 @@ impl Tenant {
     pub fn named(name: &str) -> Self {
         Tenant(Arc::from(name))
     }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
 }

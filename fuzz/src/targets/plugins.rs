@@ -123,6 +123,7 @@ fn workbench() -> Workbench {
             snapshot_memory: 64 << 20,
             cache: None,
             count_instructions: false,
+            compiler: None,
         };
         Engine::start(settings).expect("an engine")
     });

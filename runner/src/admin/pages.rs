@@ -11,6 +11,7 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
+use crate::compiler::Compilers;
 use crate::conf_cache::ConfCache;
 use crate::metrics::{Levels, Metrics};
 use crate::module::Stage;
@@ -26,6 +27,8 @@ pub struct Pages {
     pub catalog: Arc<PluginCatalog>,
     /// Which configurations there are.
     pub confs: Arc<ConfCache>,
+    /// Who compiles, unless this process does.
+    pub compilers: Option<Compilers>,
     /// Set once the runner was told to end.
     pub stopping: Arc<AtomicBool>,
 }
@@ -104,7 +107,12 @@ impl Pages {
 
     /// A line for each thing that serves and is not what lies in the folder.
     fn not_the_newest(&self) -> String {
-        let trouble = self.catalog.trouble();
+        let compilers = self.compilers.as_ref().and_then(Compilers::trouble);
+        let trouble = self
+            .catalog
+            .trouble()
+            .into_iter()
+            .chain(compilers.map(Arc::new));
         let trouble = trouble.map(|trouble| format!("{}\n", one_line(&trouble)));
         let stages = self.catalog.stages();
         let plugins = stages.iter().filter_map(|(name, stage)| match stage {
@@ -131,7 +139,7 @@ impl Pages {
                  of {route}: {reason}\n"
             )
         });
-        trouble.into_iter().chain(plugins).chain(routes).collect()
+        trouble.chain(plugins).chain(routes).collect()
     }
 }
 
@@ -183,6 +191,7 @@ mod tests {
                 levels: Box::new(Levels::default),
                 confs: Arc::new(confs(&catalog)),
                 catalog,
+                compilers: None,
                 stopping: Arc::default(),
             };
             let text = pages.not_ready();

@@ -16,6 +16,7 @@ use crate::admin::pages::Pages;
 use crate::background::Background;
 use crate::cli::ServeOptions;
 use crate::compiled_code::open_cache;
+use crate::compiler::{CompileLimits, Launcher};
 use crate::conf_cache::ConfCache;
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::dispatcher::Dispatcher;
@@ -77,6 +78,7 @@ pub(super) async fn serve(
 ) -> Result<()> {
     let descriptors = file_descriptors::raise_limit();
     let metrics = Metrics::new()?;
+    let launcher = launch(&config, when.watch)?;
     let (catalog, listing) = PluginCatalog::list(&Tenant::sole(), modules, &metrics)?;
     if listing.modules.is_empty() && !when.watch {
         bail!(
@@ -90,7 +92,7 @@ pub(super) async fn serve(
     let (engine, ownership) = std::thread::scope(|scope| {
         let search = || Ownership::settle(&config.socket_owner, config.socket_group);
         let search = scope.spawn(search);
-        (start_engine(&config), search.join())
+        (start_engine(&config, &launcher), search.join())
     });
     let (engine, ownership) = (engine?, joined(ownership)?);
     let (threads, background) = (ServingThreads::start()?, Background::start()?);
@@ -128,6 +130,7 @@ pub(super) async fn serve(
         levels: Box::new(move || owners.levels()),
         catalog: Arc::clone(&catalog),
         confs,
+        compilers: Some(launcher.compilers()),
         stopping: Arc::clone(&stopping),
     };
     let admin = config.admin.as_ref();
@@ -257,13 +260,35 @@ async fn give_to_workers(path: PathBuf) {
 const WORKER_SEARCHES: u32 = 15;
 const WORKER_SEARCH_PAUSE: Duration = Duration::from_millis(200);
 
-fn start_engine(config: &Config) -> Result<Arc<Engine>> {
+/// Nothing waits for it but the first component that has to be compiled. What
+/// it needs of the system is had before anything is served.
+fn launch(config: &Config, versions_will_come: bool) -> Result<Launcher> {
+    let launcher = Launcher::start(CompileLimits {
+        time: config.compile_time,
+        memory: config.compile_memory,
+        idle: match versions_will_come {
+            true => REMEMBERED,
+            false => IDLE,
+        },
+    });
+    launcher.context("the launcher of compilers does not start")
+}
+
+/// How long a compiler waits for a component before its memory is given back.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The same where an author may change a filter now and then, and should not
+/// wait for the language's interpreter to be compiled each time.
+const REMEMBERED: Duration = Duration::from_secs(900);
+
+fn start_engine(config: &Config, launcher: &Launcher) -> Result<Arc<Engine>> {
     let settings = EngineSettings {
         guest_memory: config.guest_memory,
         instances: config.instances,
         snapshot_memory: config.snapshot_memory,
         cache: open_cache(&config.cache),
         count_instructions: false,
+        compiler: Some(launcher.compilers().of(&Tenant::sole())),
     };
     let engine = match Engine::start(settings) {
         Ok(engine) => engine,

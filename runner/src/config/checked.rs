@@ -62,6 +62,10 @@ pub struct Config {
     pub guest_memory: usize,
     /// Bytes that snapshots of configured instances may take, likewise.
     pub snapshot_memory: usize,
+    /// How long compiling one component may take.
+    pub compile_time: Duration,
+    /// Bytes that a compiler may take.
+    pub compile_memory: usize,
     /// Compiled components on disk.
     pub cache: CacheSettings,
     /// Where operators find its figures, if anywhere.
@@ -136,6 +140,10 @@ impl Source {
             )?),
             guest_memory: mib(at_least_one("limits.guest_memory_mib", guest_memory_mib)?),
             snapshot_memory: mib(at_least_one("limits.snapshots_mib", limits.snapshots_mib)?),
+            compile_time: Duration::from_secs(
+                at_least_one("limits.compile_s", limits.compile_s)?.into(),
+            ),
+            compile_memory: mib(at_least_one("limits.compile_mib", limits.compile_mib)?),
             socket_mode: self.mode(&raw.socket)?,
             socket_owner: self.owner(&raw.socket)?,
             socket_group: self.group(&raw.socket)?,

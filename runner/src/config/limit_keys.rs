@@ -126,5 +126,9 @@ limit_keys! {
         snapshots_mib = 64;
         /// The largest module that is loaded, MiB.
         module_mib = 64;
+        /// How long compiling one module may take, s.
+        compile_s = 60;
+        /// Memory of the compiler, MiB.
+        compile_mib = 2_048;
     }
 }

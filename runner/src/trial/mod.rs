@@ -125,6 +125,7 @@ impl Workshop {
             snapshot_memory: 0,
             cache: open_cache(&config.cache),
             count_instructions: true,
+            compiler: None,
         };
         let engine = Engine::start(settings)
             .map_err(|error| anyhow!("the WebAssembly engine does not start: {error:#}"))?;
