@@ -135,9 +135,9 @@ fn a_compiler_that_ends_should_take_nothing_else_with_it() {
         (Signal::KILL, 5, "the compiler was killed from outside"),
         // The module's doing.
         (
-            Signal::SEGV,
+            Signal::ABORT,
             1,
-            "the compiler crashed on it: signal: 11 (SIGSEGV)",
+            "the compiler crashed on it: signal: 6 (SIGABRT)",
         ),
     ];
     for (signal, times, reason) in rows {
