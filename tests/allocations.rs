@@ -12,15 +12,15 @@ use bytes::{Bytes, BytesMut};
 use harness::modules;
 use protocol::gateway_side::{HttpAction, HttpReqCall, PrepareConf, Reply, decode_reply};
 use protocol::{Entry, Frame, FrameBuilder, frame};
-use runner::conf_cache::{ConfCache, ConfLimits};
+use runner::conf_cache::{ConfCache, ConfLimits, Tokens};
 use runner::config::{Config, Environment};
 use runner::dispatcher::{Dispatcher, ReplyBuilders};
 use runner::gateway_link::GatewayLink;
-use runner::metrics::Metrics;
+use runner::metrics::AllMetrics;
 use runner::module_swap::ModuleSwap;
 use runner::plugin_catalog::PluginCatalog;
 use runner::tenant::Tenant;
-use sandbox::{Engine, EngineSettings};
+use sandbox::{Engine, EngineSettings, ThreadStart};
 use tokio::net::UnixStream;
 
 /// Counts what this thread allocates while it is told to.
@@ -74,7 +74,6 @@ static ALLOCATOR: Counting = Counting;
 /// A runner's rooms below the socket.
 struct Rooms {
     dispatcher: Dispatcher,
-    tenant: Tenant,
     link: Arc<GatewayLink>,
     builders: ReplyBuilders,
     _gateway: UnixStream,
@@ -90,7 +89,7 @@ impl Environment for Nothing {
 
 impl Rooms {
     async fn new() -> Self {
-        let config: Config = runner::config::load(None, None, &Nothing).expect("defaults");
+        let mut config: Config = runner::config::load(None, None, &Nothing).expect("defaults");
         let settings = EngineSettings {
             guest_memory: usize::MAX,
             instances: 8,
@@ -98,16 +97,21 @@ impl Rooms {
             cache: None,
             count_instructions: false,
             compiler: None,
+            thread_start: ThreadStart::default(),
         };
         let engine = Engine::start(settings).expect("an engine");
         let tenant = Tenant::sole();
-        let metrics = Metrics::new().expect("metrics");
+        let metrics = AllMetrics::new().expect("metrics").of(&Tenant::sole());
         let folder = modules::examples();
         let (catalog, _) = PluginCatalog::list(&tenant, &folder, &metrics).expect("modules");
         let catalog = Arc::new(catalog);
         let here = tokio::runtime::Handle::current();
-        let limits = ConfLimits::from(&config);
-        let confs = ConfCache::new(Arc::clone(&catalog), here, config.failure_policies, limits);
+        let lifetime = config.configuration_lifetime;
+        let config = config.tenants.remove(0);
+        let limits = ConfLimits::of(&config, lifetime);
+        let policies = config.failure_policies;
+        let tokens = Tokens::from_random();
+        let confs = ConfCache::new(Arc::clone(&catalog), here, policies, limits, tokens);
         let confs = Arc::new(confs);
         let swap = ModuleSwap::new(
             tenant.clone(),
@@ -120,8 +124,7 @@ impl Rooms {
         swap.load_all().await;
         let (ours, gateways) = UnixStream::pair().expect("sockets");
         Rooms {
-            dispatcher: Dispatcher::new(confs, Duration::from_secs(1), metrics),
-            tenant,
+            dispatcher: Dispatcher::new(tenant, confs, Duration::from_secs(1), metrics),
             link: Arc::new(GatewayLink::new(ours)),
             builders: ReplyBuilders::default(),
             _gateway: gateways,
@@ -134,7 +137,7 @@ impl Rooms {
         let (dispatcher, builders) = (&self.dispatcher, &mut self.builders);
         COUNTED.set(Some(Allocated::default()));
         let reply = dispatcher
-            .dispatch(&self.tenant, frame, &self.link, builders, pending())
+            .dispatch(frame, &self.link, builders, pending())
             .await;
         let allocated = COUNTED.take().expect("it was counted");
         (decode_reply(decoded(reply)).expect("a reply"), allocated)

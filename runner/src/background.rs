@@ -4,6 +4,7 @@
 
 use std::io;
 
+use sandbox::ThreadStart;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// How much less of a busy processor the background gets (`setpriority(2)`): a
@@ -19,15 +20,16 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts it.
+    /// Starts it; its threads do `thread_start` first.
     ///
     /// # Errors
     /// The system's, where it gives no thread.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(thread_start: ThreadStart) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("background")
-            .on_thread_start(|| {
+            .on_thread_start(move || {
+                thread_start.run();
                 // Without it, it competes with the calls; nothing fails.
                 let _ = rustix::process::nice(NICENESS);
             })

@@ -110,11 +110,15 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Metrics;
+    use crate::metrics::AllMetrics;
+    use crate::tenant::Tenant;
 
     #[test]
     fn an_older_check_should_never_replace_a_later_one() {
-        let metrics = Metrics::new().expect("metrics").unknown_plugin();
+        let metrics = AllMetrics::new()
+            .expect("metrics")
+            .of(&Tenant::sole())
+            .unknown_plugin();
         let policy = Arc::<FailurePolicy>::default();
         let link = Link::new("p".into(), [].into(), policy, Arc::clone(&metrics));
         assert_eq!(link.generation(), 0);

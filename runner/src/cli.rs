@@ -93,9 +93,10 @@ Examples:
 /// Options of `runner serve`.
 #[derive(Debug, Args)]
 pub struct ServeOptions {
-    /// The folder with the filters: NAME.wasm serves the plugin NAME.
+    /// The folder with the filters: NAME.wasm serves the plugin NAME. A
+    /// configuration with `modules` or `tenants` names its own.
     #[arg(long, value_name = "DIR")]
-    pub modules: PathBuf,
+    pub modules: Option<PathBuf>,
     /// Take modules into service as they are changed, added or removed there,
     /// without a restart. SIGHUP looks once, with or without this.
     #[arg(long)]
@@ -107,6 +108,9 @@ pub struct ServeOptions {
     /// Where to listen: unix:PATH, or the path alone.
     #[arg(long, value_name = "unix:PATH")]
     pub listen: Option<String>,
+    /// Serve this tenant of the configuration only.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
 }
 
 fn new_help() -> String {
@@ -142,9 +146,12 @@ pub struct CheckOptions {
     /// The filter: a component, or a core module as a compiler leaves it.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// A configuration of the runner, for its limits.
+    /// A configuration of the runner, for its limits and grants.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Whose limits and grants, where the configuration has several tenants.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
 }
 
 const TRY_HELP: &str = "\
@@ -195,9 +202,12 @@ pub struct TryOptions {
     /// What the gateway calls the plugin; the file's name otherwise.
     #[arg(long, value_name = "NAME")]
     pub plugin: Option<String>,
-    /// A configuration of the runner, for its limits.
+    /// A configuration of the runner, for its limits and grants.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Whose limits and grants, where the configuration has several tenants.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
 }
 
 const TEST_HELP: &str = "\
@@ -222,9 +232,12 @@ pub struct TestOptions {
     /// Writes the results as JUnit XML too.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// A configuration of the runner, for its limits.
+    /// A configuration of the runner, for its limits and grants.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Whose limits and grants, where the configuration has several tenants.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
 }
 
 const BENCH_HELP: &str = "\
@@ -296,12 +309,6 @@ pub struct BenchOptions {
 /// Options of `runner compile-launcher`.
 #[derive(Debug, Args)]
 pub struct CompileLauncherOptions {
-    /// How long a component may take, s.
-    #[arg(long)]
-    pub seconds: u64,
-    /// Memory of a compiler, bytes.
-    #[arg(long)]
-    pub memory: u64,
     /// How long a compiler waits for the next component, s.
     #[arg(long)]
     pub idle_seconds: u64,
@@ -313,6 +320,9 @@ pub struct CompileWorkerOptions {
     /// Bytes that it may map beyond those of the program.
     #[arg(long)]
     pub memory: u64,
+    /// How much less of a busy processor it gets.
+    #[arg(long)]
+    pub niceness: i32,
 }
 
 /// `10s`, `500ms`, `2m`; a bare number is seconds.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::chain_link::Link;
-use crate::config::Config;
+use crate::config::TenantConfig;
 use crate::failure_policy::FailurePolicies;
 use crate::filter_chain::{FilterChain, shown};
 use crate::plugin_catalog::PluginCatalog;
@@ -45,13 +45,30 @@ pub struct ConfLimits {
     pub memory: usize,
 }
 
-impl From<&Config> for ConfLimits {
-    fn from(config: &Config) -> Self {
+impl ConfLimits {
+    /// Those of a tenant.
+    #[must_use]
+    pub fn of(tenant: &TenantConfig, lifetime: Duration) -> Self {
         ConfLimits {
-            prepare_time: config.prepare_time,
-            lifetime: config.configuration_lifetime,
-            memory: config.configuration_memory,
+            prepare_time: tenant.prepare_time,
+            lifetime,
+            memory: tenant.configuration_memory,
         }
+    }
+}
+
+/// Where tokens come from. Those of several caches with one source differ, so
+/// that a token of one tenant means nothing to another.
+#[derive(Debug, Clone)]
+pub struct Tokens(Arc<AtomicU32>);
+
+impl Tokens {
+    /// They count up from a random number, so that a token which the gateway
+    /// still holds from an earlier runner is unknown here instead of meaning
+    /// another route's configuration.
+    #[must_use]
+    pub fn from_random() -> Self {
+        Tokens(Arc::new(AtomicU32::new(random())))
     }
 }
 
@@ -69,7 +86,7 @@ pub struct ConfCache {
     chains: papaya::HashMap<(Tenant, u32), Arc<Prepared>>,
     /// Touched by `PrepareConf` only, of which the gateway sends one at a time.
     index: Mutex<Index>,
-    next_token: AtomicU32,
+    tokens: Tokens,
 }
 
 /// A chain and when it was used.
@@ -142,6 +159,7 @@ impl ConfCache {
         background: Handle,
         policies: FailurePolicies,
         limits: ConfLimits,
+        tokens: Tokens,
     ) -> Self {
         ConfCache {
             catalog,
@@ -151,7 +169,7 @@ impl ConfCache {
             started: Instant::now(),
             chains: papaya::HashMap::new(),
             index: Mutex::default(),
-            next_token: AtomicU32::new(random()),
+            tokens,
         }
     }
 
@@ -354,13 +372,10 @@ impl ConfCache {
         prepared.map_or(0, |prepared| prepared.last_used.load(Ordering::Relaxed))
     }
 
-    /// Tokens count up from a random number, so that a token which the gateway
-    /// still holds from an earlier runner is unknown here instead of meaning
-    /// another route's configuration.
     fn unused_token(&self, tenant: &Tenant) -> u32 {
         let chains = self.chains.pin();
         loop {
-            let token = self.next_token.fetch_add(1, Ordering::Relaxed);
+            let token = self.tokens.0.fetch_add(1, Ordering::Relaxed);
             // 0 is what a frame without a token says.
             if token != 0 && !chains.contains_key(&(tenant.clone(), token)) {
                 return token;
@@ -400,7 +415,7 @@ mod tests {
     use super::*;
     use crate::chain_link::Checked;
     use crate::failure::Unavailable;
-    use crate::metrics::Metrics;
+    use crate::metrics::AllMetrics;
 
     const LIFETIME: u64 = 7200;
 
@@ -415,10 +430,13 @@ mod tests {
             .build()
             .expect("a runtime");
         ConfCache::new(
-            Arc::new(PluginCatalog::empty(&Metrics::new().expect("metrics"))),
+            Arc::new(PluginCatalog::empty(
+                &AllMetrics::new().expect("metrics").of(&Tenant::sole()),
+            )),
             nowhere.handle().clone(),
             FailurePolicies::default(),
             limits,
+            Tokens::from_random(),
         )
     }
 
@@ -519,7 +537,7 @@ mod tests {
             .worker_threads(1)
             .build()
             .expect("a runtime");
-        let metrics = Metrics::new().expect("metrics");
+        let metrics = AllMetrics::new().expect("metrics").of(&Tenant::sole());
         let catalog = Arc::new(PluginCatalog::empty(&metrics));
         let tenant = Tenant::sole();
         let module = |name: &Arc<str>| catalog.new_module(name, Path::new("x.wasm"));
@@ -539,6 +557,7 @@ mod tests {
             handle,
             FailurePolicies::default(),
             limits,
+            Tokens::from_random(),
         );
         for round in 0..500 {
             let name: Arc<str> = format!("p-{round}").into();

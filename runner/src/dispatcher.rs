@@ -33,8 +33,9 @@ impl ReplyBuilders {
     }
 }
 
-/// Serves the frames of all connections.
+/// Serves the frames of all connections of a tenant.
 pub struct Dispatcher {
+    tenant: Tenant,
     confs: Arc<ConfCache>,
     gateway_time: Duration,
     metrics: Arc<Metrics>,
@@ -44,8 +45,14 @@ impl Dispatcher {
     /// A dispatcher over these configurations. `gateway_time` is how long a
     /// call may wait for the gateway.
     #[must_use]
-    pub fn new(confs: Arc<ConfCache>, gateway_time: Duration, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        tenant: Tenant,
+        confs: Arc<ConfCache>,
+        gateway_time: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Dispatcher {
+            tenant,
             confs,
             gateway_time,
             metrics,
@@ -70,7 +77,6 @@ impl Dispatcher {
     /// filter was there to keep back.
     pub async fn dispatch<'b>(
         &self,
-        tenant: &Tenant,
         frame: Frame,
         link: &Arc<GatewayLink>,
         builders: &'b mut ReplyBuilders,
@@ -80,7 +86,7 @@ impl Dispatcher {
         let mut id = None;
         let context = CallContext {
             confs: &self.confs,
-            tenant,
+            tenant: &self.tenant,
             link,
             gateway_time: self.gateway_time,
         };

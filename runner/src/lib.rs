@@ -74,5 +74,6 @@ pub mod serving_threads;
 pub mod socket_owner;
 pub mod telemetry;
 pub mod tenant;
+pub mod tenant_service;
 pub mod translate;
 pub mod trial;

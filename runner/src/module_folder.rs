@@ -17,7 +17,7 @@ use sandbox::LoadError;
 use tracing::Level;
 
 /// What a folder has at a moment.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Listing {
     /// Every `NAME.wasm`, by NAME.
     pub modules: BTreeMap<Arc<str>, ModuleFile>,

@@ -68,7 +68,8 @@ impl PluginCatalog {
     pub fn list(tenant: &Tenant, folder: &Path, metrics: &Arc<Metrics>) -> Result<(Self, Listing)> {
         let listing = module_folder::list(folder).with_context(|| {
             format!(
-                "cannot read the modules folder {}; give another with --modules",
+                "cannot read the modules folder {}; give another, with --modules or in the \
+                 configuration",
                 folder.display()
             )
         })?;

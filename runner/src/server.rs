@@ -15,7 +15,6 @@ use crate::gateway_link::{GatewayLink, ReadError};
 use crate::listener::Listener;
 use crate::metrics::Metrics;
 use crate::serving_threads::ServingThreads;
-use crate::tenant::Tenant;
 
 /// An idle connection is kept open for so long after the runner was told to
 /// stop: the gateway may be about to use it, and would take a closed one for a
@@ -42,26 +41,61 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Between two lines of the log about the same trouble with connections.
 const SAY_AGAIN: Duration = Duration::from_secs(1);
 
+/// What one tenant's connections are served with.
+pub struct Service<'a> {
+    /// Answers frames.
+    pub dispatcher: &'a Arc<Dispatcher>,
+    /// Serve the connections.
+    pub threads: &'a ServingThreads,
+    /// Connections at the same time, over all sockets of the tenant.
+    pub limit: u32,
+    /// What is counted.
+    pub metrics: &'a Metrics,
+}
+
+/// A socket, and who may connect to it.
+pub struct Door {
+    /// The socket.
+    pub listener: Listener,
+    /// Numbers of users; empty is whoever may open it.
+    pub peers: Vec<u32>,
+}
+
 /// Serves until `stop` is done, then lets the calls in flight end. Connections
-/// beyond `limit` are told so and closed.
-pub async fn serve(
-    listener: Listener,
-    limit: u32,
-    dispatcher: Arc<Dispatcher>,
-    metrics: &Metrics,
-    threads: &ServingThreads,
-    stop: impl Future<Output = ()>,
-) {
+/// beyond the limit are told so and closed, and those of users who may not
+/// connect.
+pub async fn serve(door: Door, service: &Service<'_>, stop: impl Future<Output = ()>) {
+    let Service {
+        dispatcher,
+        threads,
+        limit,
+        metrics,
+    } = *service;
+    let Door { listener, peers } = door;
     let (closing, closed) = watch::channel(false);
     let mut stop = std::pin::pin!(stop);
     let connections = threads.connections();
     let (mut failures, mut refusals) = (Seldom::default(), Seldom::default());
+    let mut strangers = Seldom::default();
     let mut refusal = FrameBuilder::new();
     let refusal = error_reply::unavailable(&mut refusal);
     loop {
         tokio::select! {
             () = &mut stop => break,
             accepted = accept(&listener) => match accepted {
+                Ok(stream) if !may_connect(&stream, &peers) => {
+                    metrics.connections_accepted.inc();
+                    metrics.connections_refused.inc();
+                    if let Some(times) = strangers.due() {
+                        tracing::error!(
+                            "{times} connections to {} were refused, the last of {}; only those \
+                             whom sockets' `peers` names may connect",
+                            listener.path().display(),
+                            shown_peer(&stream)
+                        );
+                    }
+                    refuse(stream, refusal);
+                }
                 Ok(stream) if connections.get() >= limit as usize => {
                     metrics.connections_accepted.inc();
                     metrics.connections_refused.inc();
@@ -75,7 +109,7 @@ pub async fn serve(
                 }
                 Ok(stream) => {
                     metrics.connections_accepted.inc();
-                    let (dispatcher, closed) = (Arc::clone(&dispatcher), closed.clone());
+                    let (dispatcher, closed) = (Arc::clone(dispatcher), closed.clone());
                     threads.serve(stream, |stream| {
                         let link = Arc::new(GatewayLink::new(stream));
                         Connection { link, dispatcher, closed }.serve()
@@ -109,6 +143,27 @@ pub async fn serve(
 async fn accept(listener: &Listener) -> io::Result<UnixStream> {
     let (stream, _) = listener.socket().accept().await?;
     stream.into_std()
+}
+
+/// Whether the user at the other end is among these (`SO_PEERCRED`, as of when it
+/// connected).
+fn may_connect(stream: &UnixStream, peers: &[u32]) -> bool {
+    if peers.is_empty() {
+        return true;
+    }
+    let peer = rustix::net::sockopt::socket_peercred(stream);
+    peer.is_ok_and(|peer| peers.contains(&peer.uid.as_raw()))
+}
+
+fn shown_peer(stream: &UnixStream) -> String {
+    match rustix::net::sockopt::socket_peercred(stream) {
+        Ok(peer) => format!(
+            "user {}, process {}",
+            peer.uid.as_raw(),
+            peer.pid.as_raw_nonzero()
+        ),
+        Err(error) => format!("somebody unknown ({error})"),
+    }
 }
 
 /// Writes the answer to a question that has not come yet, since nobody waits
@@ -149,7 +204,6 @@ impl Connection {
     /// Answers one frame after the other. A client that stops reading or
     /// writing holds up nobody but itself.
     async fn serve(self) {
-        let tenant = Tenant::sole();
         let mut builders = ReplyBuilders::default();
         let mut stopping = self.closed.clone();
         let mut lingered = std::pin::pin!(lingered(self.closed.clone()));
@@ -170,7 +224,7 @@ impl Connection {
             let cut = cut_short(&self.link, &mut stopping);
             let reply = self
                 .dispatcher
-                .dispatch(&tenant, frame, &self.link, &mut builders, cut)
+                .dispatch(frame, &self.link, &mut builders, cut)
                 .await;
             if let Err(error) = self.link.write(reply).await {
                 return log_lost(&error);

@@ -1,5 +1,6 @@
-//! The threads that serve calls: one for each core, each with a runtime of its
-//! own. A call is served where its bytes were read, because waking another
+//! The threads that serve the calls of a tenant: one for each core, each with a
+//! runtime of its own. Each tenant has its own, so that the kernel shares the
+//! processor out between tenants, however many calls one of them has. A call is served where its bytes were read, because waking another
 //! thread costs as much as the rest of the way. Knows connections as tasks, not
 //! what is said on them.
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
+use sandbox::ThreadStart;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
@@ -39,14 +41,15 @@ struct ServingThread {
 }
 
 impl ServingThreads {
-    /// Starts as many as there are cores to run them.
+    /// Starts as many as there are cores to run them; each does `thread_start`
+    /// first.
     ///
     /// # Errors
     /// The system's, where it gives no thread.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(thread_start: &ThreadStart) -> io::Result<Self> {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = (0..count)
-            .map(ServingThread::start)
+            .map(|number| ServingThread::start(number, thread_start.clone()))
             .collect::<io::Result<_>>()?;
         Ok(ServingThreads { threads })
     }
@@ -88,13 +91,14 @@ impl ServingThreads {
 }
 
 impl ServingThread {
-    fn start(number: usize) -> io::Result<Self> {
+    fn start(number: usize, thread_start: ThreadStart) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new()
             .name(format!("serving-{number}"))
             .spawn(move || {
+                thread_start.run();
                 // An error is the sender's end, which means the same.
                 let _ = runtime.block_on(stopped);
                 runtime.shutdown_background();
@@ -143,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_should_be_shared_out_evenly() {
-        let threads = ServingThreads::start().expect("threads");
+        let threads = ServingThreads::start(&ThreadStart::default()).expect("threads");
         let count = threads.threads.len();
         let seen = Arc::new(Mutex::new(HashMap::new()));
         let (done, mut all_done) = tokio::sync::mpsc::channel::<()>(1);

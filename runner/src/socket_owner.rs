@@ -67,15 +67,20 @@ impl Ownership {
         workers_unknown: false,
     };
 
-    /// Settles what the operator's wish comes to.
+    /// Settles what the operator's wish comes to; `workers` is asked for the user
+    /// of the gateway's workers where that is wanted.
     #[must_use]
-    pub fn settle(owner: &Owner, group: Option<Gid>) -> Self {
+    pub fn settle(
+        owner: &Owner,
+        group: Option<Gid>,
+        workers: impl FnOnce() -> Option<Uid>,
+    ) -> Self {
         let (user, workers_unknown) = match owner {
             Owner::User(user) => (Some(*user), false),
             // Only root may give files away.
             Owner::Auto if !Uid::effective().is_root() => (None, false),
             Owner::Auto => {
-                let workers = Process::own().and_then(|own| worker_user(&own));
+                let workers = workers();
                 (workers, workers.is_none() && group.is_none())
             }
         };
@@ -116,6 +121,13 @@ impl fmt::Display for Ownership {
             .map_or(group.to_string(), |group| group.name);
         write!(f, "user {user}, group {group}")
     }
+}
+
+/// The user of the gateway's workers, where they can be found among the
+/// neighbours of this process. Looks at every process.
+#[must_use]
+pub fn workers() -> Option<Uid> {
+    Process::own().and_then(|own| worker_user(&own))
 }
 
 /// A process as /proc tells of it.

@@ -1,20 +1,30 @@
 //! The log: lines of text on stderr, coloured on a terminal, or one JSON object
 //! per line. Writing happens on a thread of its own and drops lines rather than
 //! block a call, since the gateway may not read our stderr; what was dropped is
-//! counted.
+//! counted. Where there are several tenants, each line of a thread that works for
+//! one begins with its name, before anything that a guest could write.
 
+use std::cell::OnceCell;
+use std::fmt;
 use std::io::IsTerminal;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use anstyle::{AnsiColor, Style};
 use sandbox::HOST_CALLS;
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{Format, Json, Writer};
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
+use crate::tenant::Tenant;
 
 /// Lines that wait to be written. A guest's line has up to 8 KiB.
 const WAITING_LINES: usize = 1000;
@@ -44,13 +54,18 @@ pub fn start(level: LevelFilter, format: LogFormat) -> Log {
     let dropped = DroppedLines(writer.error_counter());
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
+        LogFormat::Text => lines
+            .with_ansi(std::io::stderr().is_terminal())
+            .event_format(TextLines)
             .boxed(),
+        LogFormat::Json => {
+            let format = tracing_subscriber::fmt::format().json();
+            let format = format
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false);
+            lines.json().event_format(JsonLines(format)).boxed()
+        }
     };
     // What strangers' requests carry is nobody's business here.
     let filter = Targets::new()
@@ -66,6 +81,104 @@ pub fn start(level: LevelFilter, format: LogFormat) -> Log {
     Log {
         worker: Some(worker),
         dropped,
+    }
+}
+
+thread_local! {
+    /// Whom this thread works for.
+    static TENANT: OnceCell<Tenant> = const { OnceCell::new() };
+}
+
+/// From here on this thread's lines bear the name of the tenant. The first one
+/// stays.
+pub fn this_thread_is_of(tenant: &Tenant) {
+    TENANT.with(|of| {
+        let _ = of.set(tenant.clone());
+    });
+}
+
+/// Writes `begin` with the name of this thread's tenant, where it has one.
+fn begin_with_tenant(
+    writer: &mut Writer<'_>,
+    begin: impl FnOnce(&mut Writer<'_>, &str) -> fmt::Result,
+) -> fmt::Result {
+    // At a thread's end it may be gone already.
+    let written = TENANT.try_with(|tenant| match tenant.get() {
+        Some(tenant) => begin(writer, tenant.name()),
+        None => Ok(()),
+    });
+    written.unwrap_or(Ok(()))
+}
+
+/// Time, level, where from, whose, what.
+struct TextLines;
+
+impl<S, N> FormatEvent<S, N> for TextLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let (level, target) = (event.metadata().level(), event.metadata().target());
+        let (dim, colour) = match writer.has_ansi_escapes() {
+            true => (Style::new().dimmed(), colour_of(level)),
+            false => (Style::new(), Style::new()),
+        };
+        write!(writer, "{dim}")?;
+        SystemTime.format_time(&mut writer)?;
+        write!(
+            writer,
+            "{dim:#} {colour}{level:>5}{colour:#} {dim}{target}:{dim:#} "
+        )?;
+        begin_with_tenant(&mut writer, |writer, name| write!(writer, "tenant={name} "))?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
+fn colour_of(level: &Level) -> Style {
+    let colour = match *level {
+        Level::ERROR => AnsiColor::Red,
+        Level::WARN => AnsiColor::Yellow,
+        Level::INFO => AnsiColor::Green,
+        Level::DEBUG => AnsiColor::Blue,
+        Level::TRACE => AnsiColor::Magenta,
+    };
+    colour.on_default()
+}
+
+/// One object, in which the tenant comes first.
+struct JsonLines(Format<Json>);
+
+impl<S, N> FormatEvent<S, N> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    Format<Json>: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut object = String::new();
+        self.0
+            .format_event(context, Writer::new(&mut object), event)?;
+        let Some(members) = object.strip_prefix('{') else {
+            return writer.write_str(&object);
+        };
+        writer.write_char('{')?;
+        // A tenant's name has nothing that would have to be escaped.
+        begin_with_tenant(&mut writer, |writer, name| {
+            write!(writer, "\"tenant\":\"{name}\",")
+        })?;
+        writer.write_str(members)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whose filters these are. A tenant is part of every key under which
-//! anything is shared between calls; today there is one.
+//! anything is shared between calls.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// A tenant's name.
@@ -24,5 +25,11 @@ impl Tenant {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }

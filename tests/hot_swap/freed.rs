@@ -4,13 +4,13 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use runner::conf_cache::{ConfCache, ConfLimits, PluginConf};
+use runner::conf_cache::{ConfCache, ConfLimits, PluginConf, Tokens};
 use runner::config::{Config, Environment};
-use runner::metrics::Metrics;
+use runner::metrics::AllMetrics;
 use runner::module_swap::{ModuleSwap, Taken};
 use runner::plugin_catalog::PluginCatalog;
 use runner::tenant::Tenant;
-use sandbox::{Engine, EngineSettings, Filter, Plugin};
+use sandbox::{Engine, EngineSettings, Filter, Plugin, ThreadStart};
 
 use crate::stage::{SOON, put};
 
@@ -48,7 +48,7 @@ async fn is_gone(plugin: &Weak<Plugin>) -> bool {
 
 #[tokio::test]
 async fn a_version_should_be_freed_with_its_last_call() {
-    let config: Config = runner::config::load(None, None, &Nothing).expect("defaults");
+    let mut config: Config = runner::config::load(None, None, &Nothing).expect("defaults");
     let settings = EngineSettings {
         guest_memory: usize::MAX,
         instances: 8,
@@ -56,16 +56,24 @@ async fn a_version_should_be_freed_with_its_last_call() {
         cache: None,
         count_instructions: false,
         compiler: None,
+        thread_start: ThreadStart::default(),
     };
     let engine = Engine::start(settings).expect("an engine");
-    let (tenant, metrics) = (Tenant::sole(), Metrics::new().expect("metrics"));
+    let (tenant, metrics) = (
+        Tenant::sole(),
+        AllMetrics::new().expect("metrics").of(&Tenant::sole()),
+    );
     let folder = tempfile::tempdir().expect("temporary folder");
     put(folder.path(), "a", 201);
     let listed = PluginCatalog::list(&tenant, folder.path(), &metrics);
     let catalog = Arc::new(listed.expect("modules").0);
-    let limits = ConfLimits::from(&config);
+    let lifetime = config.configuration_lifetime;
+    let config = config.tenants.remove(0);
+    let limits = ConfLimits::of(&config, lifetime);
     let here = tokio::runtime::Handle::current();
-    let confs = ConfCache::new(Arc::clone(&catalog), here, config.failure_policies, limits);
+    let policies = config.failure_policies;
+    let tokens = Tokens::from_random();
+    let confs = ConfCache::new(Arc::clone(&catalog), here, policies, limits, tokens);
     let confs = Arc::new(confs);
     let swap = ModuleSwap::new(
         tenant.clone(),

@@ -109,22 +109,37 @@ pub(super) fn defaults() -> config::Config {
 }
 
 fn settled(config: &config::Config) {
-    assert!(config.socket_mode <= 0o777);
-    assert!(!config.listen.as_os_str().is_empty());
-    assert!(config.instances > 0);
     assert!(!config.cache.folders.is_empty());
-    assert!(config.prepare_time < LONGEST);
-    let named = config.plugins.named.values();
-    for plugin in named.chain([&config.plugins.others]) {
-        let limits = plugin.limits;
-        assert!(limits.memory >= 1 << 20);
-        assert!(limits.questions > 0);
-        for time in [
-            limits.handler_time,
-            limits.configure_time,
-            limits.gateway_time,
-        ] {
-            assert!(!time.is_zero() && time < LONGEST, "{time:?}");
+    assert!(!config.tenants.is_empty());
+    for tenant in &config.tenants {
+        assert!(!tenant.sockets.is_empty());
+        for socket in &tenant.sockets {
+            assert!(socket.mode <= 0o777);
+            assert!(!socket.path.as_os_str().is_empty());
         }
+        assert!(tenant.instances > 0 && tenant.connections > 0);
+        assert!(tenant.prepare_time < LONGEST);
+        assert!(tenant.share.own > 0 && tenant.share.own <= tenant.share.largest);
+        let named = tenant.plugins.named.values();
+        for plugin in named.chain([&tenant.plugins.others]) {
+            settled_plugin(plugin);
+        }
+    }
+}
+
+fn settled_plugin(plugin: &config::PluginConfig) {
+    let limits = plugin.settings.limits;
+    assert!(limits.memory >= 1 << 20);
+    assert!(limits.questions > 0);
+    for time in [
+        limits.handler_time,
+        limits.configure_time,
+        limits.gateway_time,
+    ] {
+        assert!(!time.is_zero() && time < LONGEST, "{time:?}");
+    }
+    assert!(!plugin.grants.clock_resolution.is_zero());
+    if let Some(http) = &plugin.grants.http {
+        assert!(!http.allow.is_empty() && http.concurrent > 0);
     }
 }

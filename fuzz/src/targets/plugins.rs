@@ -104,7 +104,14 @@ fn assert_same(how: &str, fresh: &Outcome, other: &Outcome) {
 /// The operator's defaults, with less time and memory.
 fn settings() -> PluginSettings {
     static DEFAULTS: OnceLock<PluginSettings> = OnceLock::new();
-    let defaults = DEFAULTS.get_or_init(|| super::configuration::defaults().plugins.others);
+    let defaults = DEFAULTS.get_or_init(|| {
+        super::configuration::defaults()
+            .tenants
+            .remove(0)
+            .plugins
+            .others
+            .settings
+    });
     let mut settings = *defaults;
     settings.limits.memory = 16 << 20;
     settings.limits.handler_time = Duration::from_millis(20);
@@ -124,6 +131,7 @@ fn workbench() -> Workbench {
             cache: None,
             count_instructions: false,
             compiler: None,
+            thread_start: sandbox::ThreadStart::default(),
         };
         Engine::start(settings).expect("an engine")
     });

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::ThreadStart;
 use crate::filter::Shared;
 use crate::pulse::ticks;
 use crate::slow_lane::processor_time;
@@ -44,13 +45,14 @@ enum Errand {
 impl Caretaker {
     /// Starts it; it ends when this is dropped, after what it is at.
     /// `budget` is the bytes that all snapshots together may take.
-    pub(crate) fn start(budget: usize) -> std::io::Result<Self> {
+    pub(crate) fn start(budget: usize, thread_start: ThreadStart) -> std::io::Result<Self> {
         let (errands, received) = channel();
         let snapshot_bytes = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&snapshot_bytes);
         std::thread::Builder::new()
             .name("caretaker".into())
             .spawn(move || {
+                thread_start.run();
                 // Without it, it competes with the calls; nothing fails.
                 let _ = rustix::process::nice(NICENESS);
                 let work = Work {

@@ -17,7 +17,7 @@ use crate::guest_memory::GuestMemory;
 use crate::pulse::{Beating, Pulse};
 use crate::slots::{Slots, Taken};
 use crate::slow_lane::SlowLane;
-use crate::{DiskCache, Limits, SandboxError, host};
+use crate::{DiskCache, Limits, SandboxError, ThreadStart, host};
 
 /// What the operator may choose about the engine.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct EngineSettings {
     pub count_instructions: bool,
     /// Who compiles; none: this process.
     pub compiler: Option<Arc<dyn Compiler>>,
+    /// What the engine's threads do first.
+    pub thread_start: ThreadStart,
 }
 
 /// Where instances come from.
@@ -118,7 +120,7 @@ impl Engine {
             _beating: beating,
             pulse,
             memory: Arc::new(GuestMemory::new(settings.guest_memory)),
-            slow_lane: SlowLane::start()?,
+            slow_lane: SlowLane::start(&settings.thread_start)?,
             wasmtime,
             allocation,
             cache: settings.cache,
@@ -127,7 +129,7 @@ impl Engine {
             slots: Arc::new(Slots::new(slots)),
             plain,
             with_wasi,
-            caretaker: Caretaker::start(settings.snapshot_memory)?,
+            caretaker: Caretaker::start(settings.snapshot_memory, settings.thread_start)?,
             kept: Arc::default(),
         }))
     }

@@ -58,6 +58,7 @@ mod slow_lane;
 mod snapshot;
 mod spending;
 mod surroundings;
+mod thread_start;
 mod validate;
 mod warm;
 
@@ -82,6 +83,7 @@ pub use request_call::{
 pub use request_edits::{ArgEdit, HeaderEdit, RequestEdits};
 pub use response_call::{Headers, ResponseCall, ResponseSource, ResponseSubject};
 pub use response_edits::ResponseEdits;
+pub use thread_start::ThreadStart;
 
 /// The wasmtime this sandbox is built with, for `runner version`.
 pub const WASMTIME_VERSION: &str = env!("SANDBOX_WASMTIME_VERSION");

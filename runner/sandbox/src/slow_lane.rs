@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
+use crate::ThreadStart;
 use crate::account::Account;
 
 /// How long a guest may compute on a thread that serves others.
@@ -114,12 +115,14 @@ enum Course<F: Future> {
 impl SlowLane {
     /// Starts the threads, in each lane as many as there are cores: each may be
     /// all there is to run on.
-    pub(crate) fn start() -> std::io::Result<Self> {
+    pub(crate) fn start(thread_start: &ThreadStart) -> std::io::Result<Self> {
         let start = |(name, niceness, _): (&'static str, i32, Duration)| {
+            let thread_start = thread_start.clone();
             Builder::new_multi_thread()
                 .worker_threads(threads())
                 .thread_name(name)
                 .on_thread_start(move || {
+                    thread_start.run();
                     IN_LANE.set(true);
                     // Without it, it competes with the calls; nothing fails.
                     let _ = rustix::process::nice(niceness);
@@ -319,7 +322,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_takes_long_should_leave_the_thread_it_began_on() {
-        let (lane, account) = (SlowLane::start().expect("threads"), account());
+        let (lane, account) = (
+            SlowLane::start(&ThreadStart::default()).expect("threads"),
+            account(),
+        );
         assert_eq!(lane.run(&account, call(Duration::ZERO)).await, thread());
         assert_eq!(lane.run(&account, call(3 * SLICE)).await, "slow-lane");
         assert_eq!(account.level(), 1);
@@ -357,7 +363,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_of_one_plugin_should_take_turns_and_leave_room_for_others() {
-        let lane = Arc::new(SlowLane::start().expect("threads"));
+        let lane = Arc::new(SlowLane::start(&ThreadStart::default()).expect("threads"));
         let (greedy, modest) = (account(), account());
         let hundred: Vec<_> = (0..100)
             .map(|_| {
@@ -376,7 +382,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_the_lane_should_be_one_here() {
-        let (lane, account) = (SlowLane::start().expect("threads"), account());
+        let (lane, account) = (
+            SlowLane::start(&ThreadStart::default()).expect("threads"),
+            account(),
+        );
         let panics = async {
             give_way(SLICE).await;
             assert!(thread() == "nobody", "as it must");
@@ -387,7 +396,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_nobody_waits_for_should_end() {
-        let (lane, account) = (SlowLane::start().expect("threads"), account());
+        let (lane, account) = (
+            SlowLane::start(&ThreadStart::default()).expect("threads"),
+            account(),
+        );
         let alive = Arc::new(());
         let held = Arc::clone(&alive);
         let endless = async move {

@@ -13,24 +13,37 @@ use hyper::{Method, Response, StatusCode};
 
 use crate::compiler::Compilers;
 use crate::conf_cache::ConfCache;
-use crate::metrics::{Levels, Metrics};
+use crate::metrics::{AllMetrics, Levels};
 use crate::module::Stage;
 use crate::plugin_catalog::PluginCatalog;
+use crate::tenant::Tenant;
 
 /// Every page, and what finds its content.
 pub struct Pages {
     /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub metrics: AllMetrics,
     /// Asks everybody who keeps figures of their own.
     pub levels: Box<dyn Fn() -> Levels + Send + Sync>,
-    /// Which plugins there should be.
-    pub catalog: Arc<PluginCatalog>,
-    /// Which configurations there are.
-    pub confs: Arc<ConfCache>,
+    /// Whose filters there are.
+    pub tenants: Vec<TenantPages>,
+    /// Tenants that are not served, each with the reason.
+    pub not_served: Vec<(Tenant, String)>,
+    /// Whether tenants are named.
+    pub names_tenants: bool,
     /// Who compiles, unless this process does.
     pub compilers: Option<Compilers>,
     /// Set once the runner was told to end.
     pub stopping: Arc<AtomicBool>,
+}
+
+/// What is told of one tenant.
+pub struct TenantPages {
+    /// Who it is.
+    pub tenant: Tenant,
+    /// Which plugins there should be.
+    pub catalog: Arc<PluginCatalog>,
+    /// Which configurations there are.
+    pub confs: Arc<ConfCache>,
 }
 
 const CONTENTS: &str = "\
@@ -92,6 +105,40 @@ impl Pages {
     fn not_ready(&self) -> String {
         let stopping = self.stopping.load(Ordering::Relaxed);
         let stopping = stopping.then(|| "the runner is stopping\n".to_owned());
+        let not_served = self.not_served.iter().map(|(tenant, reason)| {
+            format!("tenant {tenant} is not served: {}\n", one_line(reason))
+        });
+        let tenants = self.tenants.iter().map(|of| self.named(of, of.not_ready()));
+        stopping
+            .into_iter()
+            .chain(not_served)
+            .chain(tenants)
+            .collect()
+    }
+
+    /// A line for each thing that serves and is not what lies in the folder.
+    fn not_the_newest(&self) -> String {
+        let compilers = self.compilers.as_ref().and_then(Compilers::trouble);
+        let compilers = compilers.map(|trouble| format!("{}\n", one_line(&trouble)));
+        let tenants = self.tenants.iter();
+        let tenants = tenants.map(|of| self.named(of, of.not_the_newest()));
+        compilers.into_iter().chain(tenants).collect()
+    }
+
+    /// Lines about a tenant, each with its name where there are several.
+    fn named(&self, of: &TenantPages, lines: String) -> String {
+        if !self.names_tenants {
+            return lines;
+        }
+        let lines = lines.lines();
+        lines
+            .map(|line| format!("tenant {}: {line}\n", of.tenant))
+            .collect()
+    }
+}
+
+impl TenantPages {
+    fn not_ready(&self) -> String {
         let stages = self.catalog.stages();
         let none = stages.is_empty().then(|| "there is no plugin\n".to_owned());
         let plugins = stages.iter().filter_map(|(name, stage)| {
@@ -102,17 +149,11 @@ impl Pages {
                 Stage::Failed(reason) => Some(format!("plugin {name}: {}\n", one_line(reason))),
             }
         });
-        stopping.into_iter().chain(none).chain(plugins).collect()
+        none.into_iter().chain(plugins).collect()
     }
 
-    /// A line for each thing that serves and is not what lies in the folder.
     fn not_the_newest(&self) -> String {
-        let compilers = self.compilers.as_ref().and_then(Compilers::trouble);
-        let trouble = self
-            .catalog
-            .trouble()
-            .into_iter()
-            .chain(compilers.map(Arc::new));
+        let trouble = self.catalog.trouble();
         let trouble = trouble.map(|trouble| format!("{}\n", one_line(&trouble)));
         let stages = self.catalog.stages();
         let plugins = stages.iter().filter_map(|(name, stage)| match stage {
@@ -139,7 +180,7 @@ impl Pages {
                  of {route}: {reason}\n"
             )
         });
-        trouble.chain(plugins).chain(routes).collect()
+        trouble.into_iter().chain(plugins).chain(routes).collect()
     }
 }
 
@@ -162,9 +203,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::conf_cache::ConfLimits;
+    use crate::conf_cache::{ConfLimits, Tokens};
     use crate::failure_policy::FailurePolicies;
-    use crate::tenant::Tenant;
 
     #[test]
     fn what_is_not_ready_should_be_named() {
@@ -172,35 +212,51 @@ mod tests {
         for name in ["b.wasm", "a\nready.wasm"] {
             std::fs::write(folder.path().join(name), "").expect("file");
         }
-        let metrics = Metrics::new().expect("metrics");
-        let tenant = Tenant::sole();
+        let metrics = AllMetrics::new().expect("metrics").of(&Tenant::sole());
         // Nobody loads them.
-        let listed = PluginCatalog::list(&tenant, folder.path(), &metrics);
-        let (catalog, _) = listed.expect("modules");
-        let catalogs = [
-            (PluginCatalog::empty(&metrics), "there is no plugin\n"),
-            (
-                catalog,
-                "plugin a ready: still loading\nplugin b: still loading\n",
-            ),
-        ];
-        for (catalog, missing) in catalogs {
-            let catalog = Arc::new(catalog);
-            let pages = Pages {
-                metrics: Arc::clone(&metrics),
-                levels: Box::new(Levels::default),
-                confs: Arc::new(confs(&catalog)),
-                catalog,
-                compilers: None,
-                stopping: Arc::default(),
-            };
-            let text = pages.not_ready();
-            assert_eq!(text, missing);
-            pages.stopping.store(true, Ordering::Relaxed);
-            let text = pages.not_ready();
-            assert_eq!(text, format!("the runner is stopping\n{missing}"));
-            let status = pages.answer(&Method::GET, "/readyz").status();
-            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        let tenants = || {
+            let listed = PluginCatalog::list(&Tenant::sole(), folder.path(), &metrics);
+            let of = |name: &str, catalog| of_tenant(name, catalog);
+            [
+                of("x", PluginCatalog::empty(&metrics)),
+                of("y", listed.expect("modules").0),
+            ]
+        };
+        let none = "there is no plugin\n";
+        let loading = "plugin a ready: still loading\nplugin b: still loading\n";
+        let [empty, full] = tenants();
+        check(vec![empty], false, none);
+        check(vec![full], false, loading);
+        let named = "tenant z is not served: a b\ntenant x: there is no plugin\n\
+                     tenant y: plugin a ready: still loading\ntenant y: plugin b: still loading\n";
+        check(tenants().into(), true, named);
+    }
+
+    fn check(tenants: Vec<TenantPages>, names_tenants: bool, missing: &str) {
+        let not_served = names_tenants.then(|| (Tenant::named("z"), "a\nb".to_owned()));
+        let pages = Pages {
+            metrics: AllMetrics::new().expect("metrics"),
+            levels: Box::new(Levels::default),
+            tenants,
+            not_served: not_served.into_iter().collect(),
+            names_tenants,
+            compilers: None,
+            stopping: Arc::default(),
+        };
+        assert_eq!(pages.not_ready(), missing);
+        pages.stopping.store(true, Ordering::Relaxed);
+        let stopping = format!("the runner is stopping\n{missing}");
+        assert_eq!(pages.not_ready(), stopping);
+        let status = pages.answer(&Method::GET, "/readyz").status();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    fn of_tenant(name: &str, catalog: PluginCatalog) -> TenantPages {
+        let catalog = Arc::new(catalog);
+        TenantPages {
+            tenant: Tenant::named(name),
+            confs: Arc::new(confs(&catalog)),
+            catalog,
         }
     }
 
@@ -220,6 +276,7 @@ mod tests {
             nowhere.handle().clone(),
             policies,
             limits,
+            Tokens::from_random(),
         )
     }
 }

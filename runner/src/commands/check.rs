@@ -27,8 +27,10 @@ const FEW: usize = 12;
 pub fn run(options: &CheckOptions) -> Result<()> {
     let config = config::load(options.config.as_deref(), None, &ProcessEnvironment)?;
     let name = plugin_name(&options.file)?;
-    let limits = config.plugins.of(&name).limits;
-    let workshop = Workshop::open(config)?;
+    let tenant = options.tenant.as_deref();
+    let of_tenant = config.tenant(tenant).map_err(anyhow::Error::msg)?;
+    let limits = of_tenant.plugins.of(&name).settings.limits;
+    let workshop = Workshop::open(&config, tenant)?;
     let candidate = workshop.load(&options.file, &name)?;
     let description = candidate.plugin.describe();
     let mut out = anstream::stdout();

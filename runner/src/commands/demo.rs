@@ -16,7 +16,6 @@ use tracing::level_filters::LevelFilter;
 use super::serve;
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::gateway_link::GatewayLink;
-use crate::module_watch::When;
 use crate::picture::Picture;
 use crate::telemetry::{self, DroppedLines};
 
@@ -75,20 +74,17 @@ pub fn run() -> Result<()> {
     config.log_level = LevelFilter::WARN;
     // It leaves nothing behind.
     config.cache.max_bytes = 0;
+    config.tenants[0].modules = Some(modules);
     let log = telemetry::start(config.log_level, config.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(play(&modules, &socket, config, log.dropped()))
+    runtime.block_on(play(&socket, config, log.dropped()))
 }
 
-async fn play(modules: &Path, socket: &Path, config: Config, dropped: DroppedLines) -> Result<()> {
+async fn play(socket: &Path, config: Config, dropped: DroppedLines) -> Result<()> {
     // The demo ends when everything was played, or when the runner fails.
-    let never = When {
-        watch: false,
-        hangups: None,
-    };
-    let serving = serve::serve(modules, never, config, dropped, std::future::pending());
+    let serving = serve::serve(config, false, dropped, std::future::pending());
     tokio::select! {
         served = serving => served,
         played = tokio::time::timeout(PATIENCE, play_all(socket)) => {

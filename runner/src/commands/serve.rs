@@ -1,5 +1,5 @@
-//! `runner serve`: settings, then the socket, then the modules, then calls
-//! until a signal. The socket comes first: the gateway may call at once, and a
+//! `runner serve`: settings, then the sockets, then the modules, then calls
+//! until a signal. The sockets come first: the gateway may call at once, and a
 //! call waits for its module.
 
 use std::path::{Path, PathBuf};
@@ -8,29 +8,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use sandbox::{Allocation, Engine, EngineSettings, Plugin};
+use futures_util::future::join_all;
+use sandbox::ThreadStart;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::admin::Admin;
-use crate::admin::pages::Pages;
-use crate::background::Background;
+use crate::admin::pages::{Pages, TenantPages};
 use crate::cli::ServeOptions;
-use crate::compiled_code::open_cache;
-use crate::compiler::{CompileLimits, Launcher};
-use crate::conf_cache::ConfCache;
-use crate::config::{self, Config, ProcessEnvironment};
-use crate::dispatcher::Dispatcher;
+use crate::compiler::Launcher;
+use crate::conf_cache::Tokens;
+use crate::config::{
+    self, CacheSettings, Config, ProcessEnvironment, SocketSettings, TenantConfig,
+};
+use crate::file_descriptors;
 use crate::listener::Listener;
-use crate::metrics::{Levels, Metrics, PluginLevels};
-use crate::module::Stage;
-use crate::module_swap::ModuleSwap;
-use crate::module_watch::{ModuleWatch, When};
-use crate::plugin_catalog::PluginCatalog;
-use crate::serving_threads::{ConnectionCount, ServingThreads};
-use crate::socket_owner::{Owner, Ownership};
+use crate::metrics::{AllMetrics, Levels};
+use crate::module_watch::When;
+use crate::server::{self, Door};
+use crate::socket_owner::{self, Owner, Ownership};
 use crate::telemetry::{self, DroppedLines};
 use crate::tenant::Tenant;
-use crate::{file_descriptors, server};
+use crate::tenant_service::{Given, TenantService, thread_start};
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -38,11 +37,20 @@ use crate::{file_descriptors, server};
 /// Where nothing can be served: a bad configuration, no socket, no module that
 /// can be loaded.
 pub fn run(options: &ServeOptions) -> Result<()> {
-    let config = config::load(
+    let mut config = config::load(
         options.config.as_deref(),
         options.listen.as_deref(),
         &ProcessEnvironment,
     )?;
+    config.nothing_missing()?;
+    if let Some(name) = &options.tenant {
+        let tenant = config
+            .tenant(Some(name))
+            .map_err(anyhow::Error::msg)?
+            .clone();
+        config.tenants = vec![tenant];
+    }
+    name_modules(&mut config, options.modules.as_deref())?;
     register_for_barriers();
     let log = telemetry::start(config.log_level, config.log_format);
     // It accepts connections and hears signals; others serve.
@@ -50,14 +58,23 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         .enable_all()
         .build()?;
     let dropped = log.dropped();
-    runtime.block_on(async {
-        let when = When {
-            watch: options.watch,
-            // Whether or not anybody watches: it would end the process.
-            hangups: Some(signal(SignalKind::hangup())?),
-        };
-        serve(&options.modules, when, config, dropped, stop_signal()?).await
-    })
+    runtime.block_on(async { serve(config, options.watch, dropped, stop_signal()?).await })
+}
+
+/// Settles where the modules of each tenant are.
+fn name_modules(config: &mut Config, given: Option<&Path>) -> Result<()> {
+    match (given, config.names_tenants) {
+        (Some(_), true) => bail!(
+            "{} has tenants, each with a modules folder of its own; leave --modules out",
+            config.name
+        ),
+        (Some(given), false) => config.tenants[0].modules = Some(given.to_owned()),
+        (None, _) => {}
+    }
+    match config.tenants.iter().all(|tenant| tenant.modules.is_some()) {
+        true => Ok(()),
+        false => bail!("where are the filters? Give --modules DIR, or `modules` in --config FILE"),
+    }
 }
 
 /// Makes a map that is read without a lock, to be thrown away. With the first of
@@ -68,166 +85,254 @@ fn register_for_barriers() {
     drop(papaya::HashMap::<u32, u32>::new());
 }
 
-/// Serves the modules of a folder until `stop` is done.
+/// Serves the tenants of a configuration until `stop` is done; `watch` looks for
+/// new modules all the time.
 pub(super) async fn serve(
-    modules: &Path,
-    when: When,
     config: Config,
+    watch: bool,
     dropped: DroppedLines,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let descriptors = file_descriptors::raise_limit();
-    let metrics = Metrics::new()?;
-    let launcher = launch(&config, when.watch)?;
-    let (catalog, listing) = PluginCatalog::list(&Tenant::sole(), modules, &metrics)?;
-    if listing.modules.is_empty() && !when.watch {
-        bail!(
-            "no NAME.wasm in the modules folder {}; put a filter there, for example from \
-             examples-wasm/",
-            modules.display()
-        );
-    }
-    let catalog = Arc::new(catalog);
+    let all_metrics = AllMetrics::new()?;
+    let launcher = Launcher::start(if watch { REMEMBERED } else { IDLE });
+    let launcher = launcher.context("the launcher of compilers does not start")?;
     // Each of the two takes a millisecond or more.
-    let (engine, ownership) = std::thread::scope(|scope| {
-        let search = || Ownership::settle(&config.socket_owner, config.socket_group);
-        let search = scope.spawn(search);
-        (start_engine(&config, &launcher), search.join())
+    let (services, ownerships) = std::thread::scope(|scope| {
+        let search = scope.spawn(|| ownerships(&config));
+        (
+            start_tenants(&config, watch, descriptors, &all_metrics, &launcher),
+            search.join(),
+        )
     });
-    let (engine, ownership) = (engine?, joined(ownership)?);
-    let (threads, background) = (ServingThreads::start()?, Background::start()?);
-    let preparing = background.handle().clone();
-    let policies = config.failure_policies.clone();
-    let confs = ConfCache::new(Arc::clone(&catalog), preparing, policies, (&config).into());
-    let confs = Arc::new(confs);
-    let swap = ModuleSwap::new(
-        Tenant::sole(),
-        Arc::clone(&engine),
-        config.plugins.clone(),
-        Arc::clone(&catalog),
-        Arc::clone(&confs),
-        Arc::clone(&metrics),
-    );
-    let swap = Arc::new(swap.anticipating(when.watch));
-    let dispatcher = Arc::new(Dispatcher::new(
-        Arc::clone(&confs),
-        config.plugins.others.limits.gateway_time,
-        Arc::clone(&metrics),
-    ));
-    let limit = file_descriptors::connections(config.connections, descriptors);
+    let Started {
+        services,
+        not_served,
+    } = services?;
+    let services = Arc::new(services);
+    let ownerships =
+        ownerships.map_err(|_| anyhow!("the search for the gateway's workers failed"))?;
     let stopping = Arc::<AtomicBool>::default();
-    background.handle().spawn(dropped.clone().say());
-    let owners = Owners {
-        engine: Arc::clone(&engine),
-        dispatcher: Arc::clone(&dispatcher),
-        catalog: Arc::clone(&catalog),
-        connections: threads.connections(),
-        limit,
-        dropped,
-    };
     let pages = Pages {
-        metrics: Arc::clone(&metrics),
-        levels: Box::new(move || owners.levels()),
-        catalog: Arc::clone(&catalog),
-        confs,
+        not_served,
+        names_tenants: config.names_tenants,
         compilers: Some(launcher.compilers()),
-        stopping: Arc::clone(&stopping),
+        ..pages(&services, all_metrics, &dropped, &stopping)
     };
     let admin = config.admin.as_ref();
     let admin = admin.map(|address| Admin::start(address, pages));
     let _admin = admin.transpose()?;
-    // Behind everything that can fail: it takes the place of another runner's.
-    let listener = listen(&config, &ownership)?;
+    tokio::spawn(dropped.say());
+    // Behind everything that can fail: they take the place of another runner's.
+    let doors = open_doors(&config, &services, ownerships)?;
 
-    catalog.check_names(&Tenant::sole(), &config.plugins);
-    let watch = ModuleWatch::new(modules.to_owned(), listing, Arc::clone(&swap));
-    let may_be_none = when.watch;
-    background.handle().spawn(watch.run(when));
-    let loading = async move { swap.load_all().await };
-    let loading = background.handle().spawn(loading);
+    let (stop_all, stopped) = watch::channel(false);
     let stop = async {
         stop.await;
         stopping.store(true, Ordering::Relaxed);
+        stop_all.send_replace(true);
     };
-    let serving = server::serve(listener, limit, dispatcher, &metrics, &threads, stop);
+    let loaded = load_all(&services, watch);
+    let serving = doors.into_iter().map(|(door, service)| {
+        let mut stopped = stopped.clone();
+        async move {
+            let stop = async {
+                // An error is the end of the program.
+                let _ = stopped.wait_for(|stopped| *stopped).await;
+            };
+            server::serve(door, &service.service(), stop).await;
+        }
+    });
+    let serving = async { tokio::join!(stop, join_all(serving)) };
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        () = &mut serving => return Ok(()),
-        loaded = loading => match loaded? {
-            0 if may_be_none => tracing::warn!(
-                "no module of {} can be used; waiting for one that can",
-                modules.display()
-            ),
-            0 => bail!("no module of {} can be used; the log says why", modules.display()),
-            loaded => tracing::info!("{loaded} plugins can be used"),
-        },
+        _ = &mut serving => return Ok(()),
+        loaded = loaded => loaded?,
     }
     serving.await;
     Ok(())
 }
 
-/// Those who keep figures that are asked for when somebody reads them.
-struct Owners {
-    engine: Arc<Engine>,
-    dispatcher: Arc<Dispatcher>,
-    catalog: Arc<PluginCatalog>,
-    connections: ConnectionCount,
-    limit: u32,
-    dropped: DroppedLines,
+/// How long a compiler waits for a component before its memory is given back.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The same where an author may change a filter now and then, and should not
+/// wait for the language's interpreter to be compiled each time.
+const REMEMBERED: Duration = Duration::from_secs(900);
+
+/// What came of starting.
+struct Started {
+    services: Vec<Arc<TenantService>>,
+    /// Each with the reason.
+    not_served: Vec<(Tenant, String)>,
 }
 
-impl Owners {
-    fn levels(&self) -> Levels {
-        let (places, confs) = (self.engine.usage(), self.dispatcher.confs().usage());
-        let mut levels = Levels {
-            slots_total: places.slots.into(),
-            slots_taken: places.slots_taken.into(),
-            slots_kept: places.slots_kept.into(),
-            slot_waiters: places.slot_waiters.into(),
-            snapshot_bytes: places.snapshot_bytes as u64,
-            guest_memory_bytes: places.guest_memory as u64,
-            configurations: confs.count as u64,
-            configuration_bytes: confs.size as u64,
-            configurations_dropped: confs.dropped,
-            connections: self.connections.get() as u64,
-            connections_limit: self.limit.into(),
-            log_lines_dropped: self.dropped.count(),
-            ..Levels::default()
+/// Starts those tenants that can be started. One whose folder cannot be used
+/// fails alone, unless it is the only one.
+fn start_tenants(
+    config: &Config,
+    watch: bool,
+    descriptors: u64,
+    all_metrics: &AllMetrics,
+    launcher: &Launcher,
+) -> Result<Started> {
+    let (tokens, shared_out) = (Tokens::from_random(), config.names_tenants);
+    let wanted = config.tenants.iter().map(|tenant| tenant.connections);
+    let wanted = wanted.fold(0, u32::saturating_add);
+    let possible = file_descriptors::connections(wanted, descriptors);
+    let (mut services, mut not_served) = (Vec::new(), Vec::new());
+    for tenant in &config.tenants {
+        let Some(modules) = &tenant.modules else {
+            bail!("tenant {} has no modules folder", tenant.tenant);
         };
-        for (name, stage) in self.catalog.stages() {
-            match stage {
-                Stage::Loading => levels.plugins_loading += 1,
-                Stage::Failed(_) => levels.plugins_failed += 1,
-                Stage::Ready { plugin, problem } => {
-                    levels.plugins_ready += 1;
-                    levels.plugins_held_back += u64::from(problem.is_some());
-                    levels.plugins.push(plugin_levels(&name, &plugin));
-                }
+        let connections = part(tenant.connections, possible, wanted);
+        let given = Given {
+            modules,
+            watch,
+            tokens: tokens.clone(),
+            metrics: all_metrics.of(&tenant.tenant),
+            cache: cache_of(config, tenant),
+            configuration_lifetime: config.configuration_lifetime,
+            connections: connections.max(1),
+            compilers: launcher.compilers(),
+            thread_start: match shared_out {
+                true => thread_start(&tenant.tenant, tenant.share, true),
+                false => ThreadStart::default(),
+            },
+        };
+        match TenantService::start(tenant, given) {
+            Ok(service) => services.push(Arc::new(service)),
+            Err(error) if shared_out => {
+                tracing::error!("tenant {} is not served: {error:#}", tenant.tenant);
+                not_served.push((tenant.tenant.clone(), format!("{error:#}")));
             }
+            Err(error) => return Err(error),
         }
-        levels
+    }
+    match services.is_empty() {
+        true => bail!(
+            "no tenant of {} can be served; the log says why",
+            config.name
+        ),
+        false => Ok(Started {
+            services,
+            not_served,
+        }),
     }
 }
 
-fn plugin_levels(name: &Arc<str>, plugin: &Plugin) -> PluginLevels {
-    let usage = plugin.usage();
-    PluginLevels {
-        name: Arc::clone(name),
-        memory_peak: usage.memory_peak as u64,
-        log_dropped: usage.log_lines_dropped,
-        calls: usage.calls.into(),
-        waiting_calls: usage.waiting_calls.into(),
+/// `whole` where `possible` is `wanted`, and as much less as that is.
+fn part(whole: u32, possible: u32, wanted: u32) -> u32 {
+    let part = u64::from(whole) * u64::from(possible) / u64::from(wanted.max(1));
+    u32::try_from(part).unwrap_or(whole)
+}
+
+/// A folder of its own: what one tenant fills, no other loses.
+fn cache_of(config: &Config, tenant: &TenantConfig) -> CacheSettings {
+    let mut cache = config.cache.clone();
+    if config.names_tenants {
+        for folder in &mut cache.folders {
+            *folder = folder.join("tenants").join(tenant.tenant.name());
+        }
+        let (own, all) = (
+            u64::from(tenant.share.own),
+            u64::from(tenant.share.all.max(1)),
+        );
+        cache.max_bytes = cache.max_bytes / all * own;
+    }
+    cache
+}
+
+fn pages(
+    services: &Arc<Vec<Arc<TenantService>>>,
+    metrics: AllMetrics,
+    dropped: &DroppedLines,
+    stopping: &Arc<AtomicBool>,
+) -> Pages {
+    let (owners, dropped) = (Arc::clone(services), dropped.clone());
+    let levels = move || Levels {
+        log_lines_dropped: dropped.count(),
+        tenants: owners.iter().map(|service| service.levels()).collect(),
+    };
+    let tenants = services.iter().map(|service| TenantPages {
+        tenant: service.tenant.clone(),
+        catalog: Arc::clone(&service.catalog),
+        confs: Arc::clone(&service.confs),
+    });
+    Pages {
+        metrics,
+        levels: Box::new(levels),
+        tenants: tenants.collect(),
+        not_served: Vec::new(),
+        names_tenants: false,
+        compilers: None,
+        stopping: Arc::clone(stopping),
     }
 }
 
-fn joined<T>(outcome: std::thread::Result<T>) -> Result<T> {
-    outcome.map_err(|_| anyhow!("the search for the gateway's workers failed"))
+/// Loads the modules of all tenants. Done when all are loaded or refused.
+///
+/// # Errors
+/// Where there is one tenant, nobody watches, and nothing can be called.
+async fn load_all(services: &[Arc<TenantService>], watch: bool) -> Result<()> {
+    let mut loading = Vec::new();
+    for service in services {
+        let when = When {
+            watch,
+            // Whether or not anybody watches: it would end the process.
+            hangups: Some(signal(SignalKind::hangup())?),
+        };
+        loading.push((service, service.load(when)));
+    }
+    let alone = loading.len() == 1;
+    for (service, loading) in loading {
+        let (tenant, folder) = (&service.tenant, service.modules().display());
+        match loading.await? {
+            0 if watch || !alone => tracing::warn!(
+                "tenant {tenant}: no module of {folder} can be used; waiting for one that can"
+            ),
+            0 => bail!("no module of {folder} can be used; the log says why"),
+            loaded if alone => tracing::info!("{loaded} plugins can be used"),
+            loaded => tracing::info!("tenant {tenant}: {loaded} plugins can be used"),
+        }
+    }
+    Ok(())
 }
 
-fn listen(config: &Config, ownership: &Ownership) -> Result<Listener> {
-    let listener = Listener::bind(&config.listen, config.socket_mode, ownership)
-        .with_context(|| format!("cannot listen on unix:{}", config.listen.display()))?;
-    let (path, mode) = (listener.path().display(), config.socket_mode);
+/// Who may connect to each socket, in order.
+fn ownerships(config: &Config) -> Vec<Ownership> {
+    let workers = std::cell::LazyCell::new(socket_owner::workers);
+    let sockets = config.tenants.iter().flat_map(|tenant| &tenant.sockets);
+    sockets
+        .map(|socket| Ownership::settle(&socket.owner, socket.group, || *workers))
+        .collect()
+}
+
+/// Opens the sockets of those tenants that are served.
+fn open_doors<'a>(
+    config: &Config,
+    services: &'a [Arc<TenantService>],
+    ownerships: Vec<Ownership>,
+) -> Result<Vec<(Door, &'a TenantService)>> {
+    let tenants = config.tenants.iter();
+    let sockets = tenants.flat_map(|of| of.sockets.iter().map(move |socket| (of, socket)));
+    let mut doors = Vec::new();
+    for ((of, settings), ownership) in sockets.zip(ownerships) {
+        let service = services.iter().find(|service| service.tenant == of.tenant);
+        if let Some(service) = service {
+            let listener = listen(settings, &ownership)?;
+            let peers = settings.peers.clone();
+            doors.push((Door { listener, peers }, &**service));
+        }
+    }
+    Ok(doors)
+}
+
+fn listen(settings: &SocketSettings, ownership: &Ownership) -> Result<Listener> {
+    let mode = settings.mode;
+    let listener = Listener::bind(&settings.path, mode, ownership)
+        .with_context(|| format!("cannot listen on unix:{}", settings.path.display()))?;
+    let path = listener.path().display();
     tracing::info!("listening on unix:{path}; may connect: {ownership} (mode {mode:04o})");
     if ownership.workers_unknown && mode & 0o006 == 0 {
         tokio::spawn(give_to_workers(listener.path().to_owned()));
@@ -240,7 +345,7 @@ fn listen(config: &Config, ownership: &Ownership) -> Result<Listener> {
 async fn give_to_workers(path: PathBuf) {
     for _ in 0..WORKER_SEARCHES {
         tokio::time::sleep(WORKER_SEARCH_PAUSE).await;
-        let ownership = Ownership::settle(&Owner::Auto, None);
+        let ownership = Ownership::settle(&Owner::Auto, None, socket_owner::workers);
         if !ownership.workers_unknown {
             match ownership.apply(&path) {
                 Ok(()) => tracing::info!("may connect: {ownership}"),
@@ -259,53 +364,6 @@ async fn give_to_workers(path: PathBuf) {
 /// died.
 const WORKER_SEARCHES: u32 = 15;
 const WORKER_SEARCH_PAUSE: Duration = Duration::from_millis(200);
-
-/// Nothing waits for it but the first component that has to be compiled. What
-/// it needs of the system is had before anything is served.
-fn launch(config: &Config, versions_will_come: bool) -> Result<Launcher> {
-    let launcher = Launcher::start(CompileLimits {
-        time: config.compile_time,
-        memory: config.compile_memory,
-        idle: match versions_will_come {
-            true => REMEMBERED,
-            false => IDLE,
-        },
-    });
-    launcher.context("the launcher of compilers does not start")
-}
-
-/// How long a compiler waits for a component before its memory is given back.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// The same where an author may change a filter now and then, and should not
-/// wait for the language's interpreter to be compiled each time.
-const REMEMBERED: Duration = Duration::from_secs(900);
-
-fn start_engine(config: &Config, launcher: &Launcher) -> Result<Arc<Engine>> {
-    let settings = EngineSettings {
-        guest_memory: config.guest_memory,
-        instances: config.instances,
-        snapshot_memory: config.snapshot_memory,
-        cache: open_cache(&config.cache),
-        count_instructions: false,
-        compiler: Some(launcher.compilers().of(&Tenant::sole())),
-    };
-    let engine = match Engine::start(settings) {
-        Ok(engine) => engine,
-        Err(error) => bail!("the WebAssembly engine does not start: {error:#}"),
-    };
-    match engine.allocation() {
-        Allocation::Pooled { instances } if instances == config.instances => {}
-        Allocation::Pooled { instances } => tracing::warn!(
-            "address space is short (ulimit -v?): {instances} instances at a time instead of {}",
-            config.instances
-        ),
-        Allocation::OnDemand => tracing::warn!(
-            "address space is too short for a pool of instances (ulimit -v?): calls will be slower"
-        ),
-    }
-    Ok(engine)
-}
 
 /// Done when the runner is told to stop.
 fn stop_signal() -> Result<impl Future<Output = ()>> {

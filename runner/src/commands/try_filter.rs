@@ -27,7 +27,7 @@ pub fn run(options: &TryOptions) -> Result<()> {
     let config = config::load(options.config.as_deref(), None, &ProcessEnvironment)?;
     let mut exchange = exchange(options)?;
     let configuration = text_or_file(&options.conf).context("--conf")?;
-    let workshop = Workshop::open(config)?;
+    let workshop = Workshop::open(&config, options.tenant.as_deref())?;
     let name = match &options.plugin {
         Some(name) => name.clone(),
         None => plugin_name(&options.file)?,

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::THIS_PROGRAM;
 use super::message::{self, Failure, Part};
+use super::{CompileLimits, THIS_PROGRAM};
 
 /// What the standard library says before it ends a process that got no memory.
 const NO_MEMORY: &str = "memory allocation of";
@@ -26,8 +26,7 @@ const LAST_WORDS: u64 = 4096;
 
 /// A keeper and its compiler, if that is there.
 pub(super) struct Keeper {
-    time: Duration,
-    memory: u64,
+    limits: CompileLimits,
     started: Arc<Started>,
     compiler: Option<RunningCompiler>,
 }
@@ -43,10 +42,10 @@ enum Relayed {
 }
 
 impl Keeper {
-    pub(super) fn new(time: Duration, memory: u64, started: Arc<Started>) -> Self {
+    /// The limits are the tenant's, and the same for all its requests.
+    pub(super) fn new(limits: CompileLimits, started: Arc<Started>) -> Self {
         Keeper {
-            time,
-            memory,
+            limits,
             started,
             compiler: None,
         }
@@ -54,7 +53,7 @@ impl Keeper {
 
     /// Has a request answered, whatever becomes of the compiler.
     pub(super) fn serve(&mut self, request: UnixStream) {
-        let deadline = Instant::now() + self.time;
+        let deadline = Instant::now() + self.limits.time;
         let mut request = InTime {
             socket: request,
             deadline,
@@ -63,7 +62,7 @@ impl Keeper {
         let known = self.compiler.take().filter(RunningCompiler::is_there);
         let mut compiler = match known {
             Some(compiler) => compiler,
-            None => match RunningCompiler::start(self.memory, &self.started) {
+            None => match RunningCompiler::start(self.limits, &self.started) {
                 Ok(compiler) => compiler,
                 Err(error) => {
                     let text = format!("no compiler can be started: {error}");
@@ -93,11 +92,13 @@ struct RunningCompiler {
 }
 
 impl RunningCompiler {
-    fn start(memory: u64, started: &Arc<Started>) -> io::Result<Self> {
+    fn start(limits: CompileLimits, started: &Arc<Started>) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         let mut child = Command::new(THIS_PROGRAM)
             .arg0("runner")
-            .args(["compile-worker", "--memory", &memory.to_string()])
+            .arg("compile-worker")
+            .args(["--memory", &limits.memory.to_string()])
+            .args(["--niceness", &limits.niceness.to_string()])
             .env_clear()
             .current_dir("/")
             .stdin(OwnedFd::from(theirs))

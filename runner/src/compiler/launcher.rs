@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::CompileLimits;
 use super::keeper::{Keeper, Started};
-use super::message::{self, Failure, Part};
+use super::message::{self, Failure, Order, Part};
 use crate::cli::CompileLauncherOptions;
 
 /// Compilers of one tenant: one that takes long leaves another for what does
@@ -32,15 +33,15 @@ pub fn run(options: &CompileLauncherOptions) -> Result<()> {
     nix::sys::prctl::set_no_new_privs()?;
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let launcher = Arc::new(Launcher {
-        time: Duration::from_secs(options.seconds),
-        memory: options.memory,
         idle: Duration::from_secs(options.idle_seconds),
         crews: Mutex::default(),
         started: Arc::default(),
     });
     let ended = loop {
         match message::take_over(&socket) {
-            Ok(Some((tenant, request))) => launcher.assign(&Arc::from(tenant), request),
+            Ok(Some((Order { limits, tenant }, request))) => {
+                launcher.assign(&Arc::from(tenant), limits, request);
+            }
             Ok(None) => break Ok(()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // It came without its socket, since there is no descriptor left;
@@ -71,8 +72,6 @@ fn close_what_is_not_ours() -> io::Result<()> {
 
 /// Those who keep compilers, by tenant.
 struct Launcher {
-    time: Duration,
-    memory: u64,
     idle: Duration,
     crews: Mutex<HashMap<Arc<[u8]>, Crew>>,
     started: Arc<Started>,
@@ -97,7 +96,12 @@ impl Launcher {
     }
 
     /// Gives a request to somebody.
-    fn assign(self: &Arc<Self>, tenant: &Arc<[u8]>, mut request: UnixStream) {
+    fn assign(
+        self: &Arc<Self>,
+        tenant: &Arc<[u8]>,
+        limits: CompileLimits,
+        mut request: UnixStream,
+    ) {
         let mut crews = self.crews();
         let crew = crews.entry(Arc::clone(tenant)).or_default();
         while let Some((_, keeper)) = crew.idle.pop() {
@@ -117,7 +121,7 @@ impl Launcher {
         crew.keepers += 1;
         crew.next += 1;
         let (number, launcher, tenant) = (crew.next, Arc::clone(self), Arc::clone(tenant));
-        let keep = move || launcher.keep(&tenant, number);
+        let keep = move || launcher.keep(&tenant, limits, number);
         let keeper = std::thread::Builder::new().name("keeper".into());
         if let Err(error) = keeper.spawn(keep) {
             crew.keepers -= 1;
@@ -133,9 +137,9 @@ impl Launcher {
 
     /// Serves requests of a tenant with a compiler, until there were none for a
     /// while.
-    fn keep(&self, tenant: &Arc<[u8]>, number: u64) {
+    fn keep(&self, tenant: &Arc<[u8]>, limits: CompileLimits, number: u64) {
         let (sender, assigned) = channel();
-        let mut keeper = Keeper::new(self.time, self.memory, Arc::clone(&self.started));
+        let mut keeper = Keeper::new(limits, Arc::clone(&self.started));
         while let Some(request) = self.next(tenant, number, &sender, &assigned) {
             keeper.serve(request);
         }

@@ -1,5 +1,6 @@
 //! What crosses the borders between the runner, the launcher and a compiler: a
-//! request and its answer on a socket of their own, and that socket itself.
+//! request and its answer on a socket of their own, and that socket itself with
+//! whose it is and what it may cost.
 //!
 //! A request is a byte of flags, the length of a component as eight bytes, and
 //! the component. An answer comes in parts, each a byte of kind, its length as
@@ -12,12 +13,15 @@ use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use sandbox::{CompileJob, Shape, Target};
+
+use super::CompileLimits;
 
 /// Bytes of the longest part.
 const PART: usize = 256 << 10;
@@ -30,12 +34,20 @@ const PART_HEAD: usize = 5;
 /// (`limits.module_mib`), with the memory that a captured one carries.
 const LONGEST: u64 = 4 << 30;
 
-/// Bytes of a tenant's name.
+/// Bytes of an order before the tenant's name, and of the name.
+const ORDER_HEAD: usize = 20;
 const LONGEST_NAME: usize = 1024;
 
 const COUNTS_INSTRUCTIONS: u8 = 1;
 const IS_SHORT: u8 = 2;
 const WITHOUT_SHIM: u8 = 4;
+
+/// Whose a request is, and what answering it may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) limits: CompileLimits,
+    pub(super) tenant: Vec<u8>,
+}
 
 /// What is asked of a compiler.
 pub(super) struct Request {
@@ -82,28 +94,59 @@ const DONE: u8 = 1;
 ///
 /// # Errors
 /// The system's.
-pub(super) fn hand_over(to: impl AsFd, tenant: &str, socket: &UnixStream) -> io::Result<()> {
+pub(super) fn hand_over(to: impl AsFd, order: &Order, socket: &UnixStream) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let sockets = [socket.as_fd()];
     if !control.push(SendAncillaryMessage::ScmRights(&sockets)) {
         return Err(io::Error::other("no room for a descriptor"));
     }
-    let name = [IoSlice::new(tenant.as_bytes())];
-    sendmsg(to, &name, &mut control, SendFlags::NOSIGNAL)?;
+    let bytes = order.to_bytes();
+    let bytes = [IoSlice::new(&bytes)];
+    sendmsg(to, &bytes, &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 
-/// Receives what [`hand_over`] sent: a tenant's name and a socket. `None` where
-/// nobody is left to send.
+impl Order {
+    fn to_bytes(&self) -> Vec<u8> {
+        let CompileLimits {
+            time,
+            memory,
+            niceness,
+        } = self.limits;
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let mut bytes = millis.to_le_bytes().to_vec();
+        bytes.extend((memory as u64).to_le_bytes());
+        bytes.extend(niceness.to_le_bytes());
+        bytes.extend(&self.tenant);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (millis, rest) = bytes.split_first_chunk()?;
+        let (memory, rest) = rest.split_first_chunk()?;
+        let (niceness, tenant) = rest.split_first_chunk()?;
+        let limits = CompileLimits {
+            time: Duration::from_millis(u64::from_le_bytes(*millis)),
+            memory: usize::try_from(u64::from_le_bytes(*memory)).ok()?,
+            niceness: i32::from_le_bytes(*niceness),
+        };
+        Some(Order {
+            limits,
+            tenant: tenant.to_vec(),
+        })
+    }
+}
+
+/// Receives what [`hand_over`] sent. `None` where nobody is left to send.
 ///
 /// # Errors
 /// The system's.
-pub(super) fn take_over(from: impl AsFd) -> io::Result<Option<(Vec<u8>, UnixStream)>> {
-    let mut name = vec![0; LONGEST_NAME];
+pub(super) fn take_over(from: impl AsFd) -> io::Result<Option<(Order, UnixStream)>> {
+    let mut bytes = vec![0; ORDER_HEAD + LONGEST_NAME];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut parts = [IoSliceMut::new(&mut name)];
+    let mut parts = [IoSliceMut::new(&mut bytes)];
     let flags = RecvFlags::CMSG_CLOEXEC;
     let received = match recvmsg(from, &mut parts, &mut control, flags) {
         Ok(received) if received.bytes > 0 => received.bytes,
@@ -111,7 +154,6 @@ pub(super) fn take_over(from: impl AsFd) -> io::Result<Option<(Vec<u8>, UnixStre
         Err(rustix::io::Errno::CONNRESET) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    name.truncate(received);
     let mut socket = None;
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(sockets) = message {
@@ -120,7 +162,8 @@ pub(super) fn take_over(from: impl AsFd) -> io::Result<Option<(Vec<u8>, UnixStre
     }
     let no_socket = || io::Error::new(ErrorKind::OutOfMemory, "a request came without its socket");
     let socket: OwnedFd = socket.ok_or_else(no_socket)?;
-    Ok(Some((name, socket.into())))
+    let order = Order::from_bytes(&bytes[..received]).ok_or(ErrorKind::InvalidData)?;
+    Ok(Some((order, socket.into())))
 }
 
 /// # Errors
@@ -326,13 +369,21 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_should_change_hands_with_its_tenants_name() {
+    fn a_socket_should_change_hands_with_its_order() {
         let (ours, theirs) = super::super::launcher_socket().expect("a socket");
         let (mut near, far) = UnixStream::pair().expect("a socket");
-        hand_over(&ours, "a tenant", &far).expect("sent");
+        let order = Order {
+            limits: CompileLimits {
+                time: Duration::from_millis(1500),
+                memory: 3 << 30,
+                niceness: 7,
+            },
+            tenant: b"a tenant".to_vec(),
+        };
+        hand_over(&ours, &order, &far).expect("sent");
         drop((far, ours));
-        let (name, mut socket) = take_over(&theirs).expect("received").expect("one");
-        assert_eq!(name, b"a tenant");
+        let (came, mut socket) = take_over(&theirs).expect("received").expect("one");
+        assert_eq!(came, order);
         near.write_all(b"x").expect("written");
         socket.read_exact(&mut [0]).expect("read");
         assert!(take_over(&theirs).expect("received").is_none());

@@ -26,7 +26,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 use sandbox::{CompileError, CompileJob};
 
-use self::message::{Failure, Part};
+use self::message::{Failure, Order, Part};
 use crate::tenant::Tenant;
 
 /// The file that runs, whatever lies under its name by now.
@@ -39,16 +39,15 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// are never asked for at once.
 const PATIENCE: u32 = 8;
 
-/// What a compiler may use.
+/// What a compiler may use. The same for all that a tenant asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
     /// For one component, by the clock on the wall.
     pub time: Duration,
     /// Bytes, for all that it remembers of components before too.
     pub memory: usize,
-    /// How long it waits for the next component, and remembers the functions of
-    /// those before.
-    pub idle: Duration,
+    /// How much less of a busy processor it gets (`setpriority(2)`).
+    pub niceness: i32,
 }
 
 /// The launcher, as long as it is wanted: it ends when this is dropped.
@@ -62,7 +61,6 @@ pub struct Compilers(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    limits: CompileLimits,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -80,13 +78,13 @@ enum State {
 
 impl Launcher {
     /// Starts it, on a thread of its own: nothing that is compiled already waits
-    /// for it.
+    /// for it. A compiler with nothing to do for as long as `idle` ends, and what
+    /// it remembers of components is forgotten.
     ///
     /// # Errors
     /// The system's, where it gives no thread.
-    pub fn start(limits: CompileLimits) -> io::Result<Self> {
+    pub fn start(idle: Duration) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            limits,
             state: Mutex::new(State::Starting),
             changed: Condvar::new(),
         });
@@ -94,7 +92,7 @@ impl Launcher {
         let watched = compilers.clone();
         std::thread::Builder::new()
             .name("launcher".into())
-            .spawn(move || watched.launch_and_wait())?;
+            .spawn(move || watched.launch_and_wait(idle))?;
         Ok(Launcher { compilers })
     }
 
@@ -144,10 +142,11 @@ impl Shared {
 impl Compilers {
     /// The compilers of a tenant, which no other tenant's components get to.
     #[must_use]
-    pub fn of(&self, tenant: &Tenant) -> Arc<dyn sandbox::Compiler> {
+    pub fn of(&self, tenant: &Tenant, limits: CompileLimits) -> Arc<dyn sandbox::Compiler> {
+        let tenant = tenant.name().as_bytes().to_vec();
         Arc::new(TenantsCompilers {
             compilers: self.clone(),
-            tenant: tenant.clone(),
+            order: Order { limits, tenant },
         })
     }
 
@@ -160,9 +159,9 @@ impl Compilers {
         }
     }
 
-    fn launch_and_wait(&self) {
+    fn launch_and_wait(&self, idle: Duration) {
         let shared = &*self.0;
-        let ended = launch(shared.limits).and_then(|(socket, mut launcher)| {
+        let ended = launch(idle).and_then(|(socket, mut launcher)| {
             shared.enter(State::Running(Arc::new(socket)));
             launcher.wait()
         });
@@ -201,17 +200,25 @@ impl Compilers {
             )),
         }
     }
+}
 
-    fn compile(&self, tenant: &Tenant, job: &CompileJob<'_>) -> Result<Vec<u8>, CompileError> {
-        let launcher = self.socket()?;
-        let silence = |error: &io::Error| self.silence(error);
+#[derive(Debug)]
+struct TenantsCompilers {
+    compilers: Compilers,
+    order: Order,
+}
+
+impl sandbox::Compiler for TenantsCompilers {
+    fn compile(&self, job: &CompileJob<'_>) -> Result<Vec<u8>, CompileError> {
+        let launcher = self.compilers.socket()?;
+        let silence = |error: &io::Error| self.compilers.silence(error);
         let (mut near, far) = UnixStream::pair().map_err(|error| silence(&error))?;
-        let patience = self.0.limits.time.saturating_mul(PATIENCE);
+        let patience = self.order.limits.time.saturating_mul(PATIENCE);
         let patience = patience.max(Duration::from_secs(60));
         let timed = near.set_read_timeout(Some(patience));
         timed
             .and_then(|()| near.set_write_timeout(Some(patience)))
-            .and_then(|()| message::hand_over(&*launcher, tenant.name(), &far))
+            .and_then(|()| message::hand_over(&*launcher, &self.order, &far))
             .map_err(|error| silence(&error))?;
         drop(far);
         // Where nobody reads all of it, the answer says why.
@@ -226,9 +233,11 @@ impl Compilers {
             }
         }
     }
+}
 
+impl TenantsCompilers {
     fn failed(&self, failure: Failure, text: String) -> CompileError {
-        let limits = self.0.limits;
+        let limits = self.order.limits;
         match failure {
             Failure::Refused => CompileError::Refused(text),
             Failure::TooSlow => CompileError::TooSlow(limits.time),
@@ -240,32 +249,18 @@ impl Compilers {
     }
 }
 
-#[derive(Debug)]
-struct TenantsCompilers {
-    compilers: Compilers,
-    tenant: Tenant,
-}
-
-impl sandbox::Compiler for TenantsCompilers {
-    fn compile(&self, job: &CompileJob<'_>) -> Result<Vec<u8>, CompileError> {
-        self.compilers.compile(&self.tenant, job)
-    }
-}
-
 /// A socket whose messages have borders: a name and a descriptor each.
 fn launcher_socket() -> Result<(OwnedFd, OwnedFd), Errno> {
     let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
     socketpair(family, kind, SocketFlags::CLOEXEC, None)
 }
 
-fn launch(limits: CompileLimits) -> io::Result<(OwnedFd, Child)> {
+fn launch(idle: Duration) -> io::Result<(OwnedFd, Child)> {
     let (ours, theirs) = launcher_socket()?;
     let child = Command::new(THIS_PROGRAM)
         .arg0("runner")
         .arg("compile-launcher")
-        .args(["--seconds", &limits.time.as_secs().to_string()])
-        .args(["--memory", &limits.memory.to_string()])
-        .args(["--idle-seconds", &limits.idle.as_secs().to_string()])
+        .args(["--idle-seconds", &idle.as_secs().to_string()])
         .env_clear()
         .current_dir("/")
         // What a terminal tells us to end by is not for the launcher: it ends

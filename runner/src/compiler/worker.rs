@@ -17,7 +17,6 @@ use rustix::process::{
 use sandbox::{CodeMaker, CompileError, Target};
 
 use super::message::{self, Failure, Part, Request};
-use crate::background::NICENESS;
 use crate::cli::CompileWorkerOptions;
 
 /// Compiles until nobody is left to ask.
@@ -25,7 +24,7 @@ use crate::cli::CompileWorkerOptions;
 /// # Errors
 /// Where it cannot bound itself, or its socket fails.
 pub fn run(options: &CompileWorkerOptions) -> Result<()> {
-    restrict(options.memory)?;
+    restrict(options)?;
     // What panics is told to whoever asked.
     std::panic::set_hook(Box::new(|_| {}));
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
@@ -72,23 +71,25 @@ fn said(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("it panicked").to_owned()
 }
 
-/// Takes from this process what compiling does not need. `memory`: bytes that it
-/// may map beyond what it has now.
-fn restrict(memory: u64) -> Result<()> {
+/// Takes from this process what compiling does not need.
+fn restrict(options: &CompileWorkerOptions) -> Result<()> {
     // The launcher's end is ours, also where it comes too suddenly to say so.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // Where memory is short, the kernel may take it here first; where it will
     // not hear of it, nothing is lost.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // Without it, it competes with the calls; nothing fails.
-    let _ = nice(NICENESS);
+    let _ = nice(options.niceness);
     for (resource, most) in [
         (Resource::Core, 0),
         (Resource::Fsize, 0),
         // It neither forks nor starts threads.
         (Resource::Nproc, 0),
         (Resource::Nofile, DESCRIPTORS),
-        (Resource::As, address_space()?.saturating_add(memory)),
+        (
+            Resource::As,
+            address_space()?.saturating_add(options.memory),
+        ),
     ] {
         lower(resource, most).with_context(|| format!("cannot lower {resource:?}"))?;
     }

@@ -34,11 +34,11 @@ impl fmt::Display for AdminAddress {
 const WAY_OUT: &str = "give unix:PATH, 127.0.0.1:PORT, [::1]:PORT, or null for no pages";
 
 impl Source {
-    /// `socket` is the gateway's.
+    /// `sockets` are the gateway's.
     pub(super) fn admin(
         &self,
         raw: &RawAdmin,
-        socket: &Path,
+        sockets: &[&Path],
         env: &dyn Environment,
     ) -> Result<Option<AdminAddress>, ConfigError> {
         let Some(text) = &raw.listen else {
@@ -46,7 +46,7 @@ impl Source {
         };
         let text = self.expand("admin.listen", text, env)?;
         let address = match address(&text) {
-            Ok(AdminAddress::Unix(path)) if path == socket => {
+            Ok(AdminAddress::Unix(path)) if sockets.contains(&&*path) => {
                 Err("is the gateway's socket already; give another path".into())
             }
             address => address,

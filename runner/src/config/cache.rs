@@ -1,5 +1,5 @@
-//! Where compiled components may be kept: the folder that the operator named,
-//! or those that a program of this user would take.
+//! Where compiled components, and what filters keep, may lie: the folder that the
+//! operator named, or those that a program of this user would take.
 //!
 //! Must not know whether they exist.
 
@@ -24,14 +24,28 @@ const NAME: &str = "apisix-wasm-runner";
 /// named after the socket, because the gateway names the socket after its own
 /// process (`conf/apisix-PID.sock`) and the next one could not find it.
 pub(super) fn automatic_folders(socket: &Path, env: &dyn Environment) -> Vec<PathBuf> {
+    folders(("XDG_CACHE_HOME", ".cache"), "cache", socket, env)
+}
+
+/// Likewise for what must not be lost.
+pub(super) fn state_folders(socket: &Path, env: &dyn Environment) -> Vec<PathBuf> {
+    folders(("XDG_STATE_HOME", ".local/state"), "state", socket, env)
+}
+
+fn folders(
+    (variable, in_home): (&str, &str),
+    kind: &str,
+    socket: &Path,
+    env: &dyn Environment,
+) -> Vec<PathBuf> {
     // A relative value is to be ignored (XDG Base Directory Specification).
     let absolute = |name| {
         let folder = env.get(name).map(PathBuf::from);
         folder.filter(|folder| folder.is_absolute())
     };
-    let home = || absolute("HOME").map(|home| home.join(".cache"));
-    let of_user = absolute("XDG_CACHE_HOME").or_else(home);
-    let beside = socket.with_file_name(format!("{NAME}.cache"));
+    let home = || absolute("HOME").map(|home| home.join(in_home));
+    let of_user = absolute(variable).or_else(home);
+    let beside = socket.with_file_name(format!("{NAME}.{kind}"));
     of_user
         .map(|folder| folder.join(NAME))
         .into_iter()

@@ -4,25 +4,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::unistd::Gid;
 use tracing::level_filters::LevelFilter;
 
 use super::ConfigError;
 use super::admin::AdminAddress;
 use super::cache::{self, CacheSettings};
 use super::env::Environment;
-use super::limits::{mib, millis};
-use super::plugins::{OfPlugins, Plugins};
-use super::raw::{LogFormat, RawCache, RawConfig, RawSocket};
+use super::key_value::KeyValueSettings;
+use super::raw::{Isolation, LogFormat, RawCache, RawConfig, RawConfinement};
 use super::source::Source;
-use crate::failure_policy::FailurePolicies;
-use crate::socket_owner::{self, Owner};
+use super::tenants::TenantConfig;
 
-/// Set by the gateway for the runner it starts
-/// (`apisix/plugins/ext-plugin/init.lua`).
-const LISTEN_ADDRESS: &str = "APISIX_LISTEN_ADDRESS";
-
-/// Likewise: how long the gateway keeps a token, in seconds
+/// Set by the gateway for the runner it starts: how long the gateway keeps a token, in seconds
 /// (`ext-plugin/helper.lua`).
 const CONF_EXPIRE_TIME: &str = "APISIX_CONF_EXPIRE_TIME";
 
@@ -30,46 +23,65 @@ const CONF_EXPIRE_TIME: &str = "APISIX_CONF_EXPIRE_TIME";
 const DEFAULT_CONF_EXPIRE_TIME: Duration = Duration::from_secs(3600);
 
 /// What the program needs to know.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Config {
-    /// The socket's path.
-    pub listen: PathBuf,
-    /// Its permissions.
-    pub socket_mode: u32,
-    /// Its owner.
-    pub socket_owner: Owner,
-    /// Its group, unless it stays ours.
-    pub socket_group: Option<Gid>,
+    /// Where it was read.
+    pub name: String,
+    /// Whether the file names tenants, rather than being about one.
+    pub names_tenants: bool,
+    /// Whose filters there are; one at least.
+    pub tenants: Vec<TenantConfig>,
+    /// Whether each has a process of its own.
+    pub isolation: Isolation,
+    /// Whether the process gives up what it does not need.
+    pub confinement: RawConfinement,
     /// What is logged.
     pub log_level: LevelFilter,
     /// And how it is written.
     pub log_format: LogFormat,
-    /// How plugins run.
-    pub plugins: Plugins,
-    /// What becomes of calls that they fail on.
-    pub failure_policies: FailurePolicies,
-    /// Instances at the same time, over all filters.
-    pub instances: u32,
-    /// Connections at the same time.
-    pub connections: u32,
-    /// How long a call waits for a plugin that is still being prepared.
-    pub prepare_time: Duration,
     /// How long a configuration lives after its last use.
     pub configuration_lifetime: Duration,
-    /// Bytes that configurations may take, over all tenants.
-    pub configuration_memory: usize,
-    /// Bytes that the memories of all instances may take.
-    pub guest_memory: usize,
-    /// Bytes that snapshots of configured instances may take, likewise.
-    pub snapshot_memory: usize,
-    /// How long compiling one component may take.
-    pub compile_time: Duration,
-    /// Bytes that a compiler may take.
-    pub compile_memory: usize,
     /// Compiled components on disk.
     pub cache: CacheSettings,
+    /// Where filters keep what outlives a call.
+    pub key_value: KeyValueSettings,
     /// Where operators find its figures, if anywhere.
     pub admin: Option<AdminAddress>,
+    /// What this machine lacks of what is written. Nothing is served then.
+    pub missing: Vec<ConfigError>,
+}
+
+impl Config {
+    /// The tenant of this name; the only one, where none is named.
+    ///
+    /// # Errors
+    /// A sentence with the names there are.
+    pub fn tenant(&self, name: Option<&str>) -> Result<&TenantConfig, String> {
+        let found = match (name, &self.tenants[..]) {
+            (None, [sole]) => Some(sole),
+            (None, _) => None,
+            (Some(name), all) => all.iter().find(|of| of.tenant.name() == name),
+        };
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self.tenants.iter().map(|of| of.tenant.name()).collect();
+            let names = names.join(", ");
+            match name {
+                None => format!("{} has several tenants; give --tenant: {names}", self.name),
+                Some(name) => format!("{} has no tenant {name}; it has {names}", self.name),
+            }
+        })
+    }
+
+    /// What this machine lacks, as an error.
+    ///
+    /// # Errors
+    /// The first thing that is missing.
+    pub fn nothing_missing(&mut self) -> Result<(), ConfigError> {
+        match self.missing.is_empty() {
+            true => Ok(()),
+            false => Err(self.missing.remove(0)),
+        }
+    }
 }
 
 /// Reads the file, if there is one, and settles every value.
@@ -83,10 +95,7 @@ pub fn load(
 ) -> Result<Config, ConfigError> {
     let source = match file {
         Some(path) => Source::read(path)?,
-        None => Source {
-            name: "the built-in configuration".into(),
-            text: String::new(),
-        },
+        None => Source::new("the built-in configuration".into(), String::new()),
     };
     source.check(listen, env)
 }
@@ -96,8 +105,7 @@ pub fn load(
 /// # Errors
 /// [`ConfigError`].
 pub fn settle(name: &str, text: String, env: &dyn Environment) -> Result<Config, ConfigError> {
-    let name = name.to_owned();
-    Source { name, text }.check(None, env)
+    Source::new(name.to_owned(), text).check(None, env)
 }
 
 impl Source {
@@ -112,85 +120,23 @@ impl Source {
             let message = format!("{level:?} is not one of error, warn, info, debug, trace");
             self.value_error("logging.level", message)
         })?;
-        let listen = self.address(&raw, listen, env)?;
-        let OfPlugins {
-            plugins,
-            failure_policies,
-        } = self.plugins(&raw)?;
-        let limits = &raw.limits;
-        self.check_time("limits.prepare_ms", limits.prepare_ms)?;
-        let at_least_one = |key, value| self.at_least_one(key, value);
-        let (configurations_mib, guest_memory_mib) =
-            (limits.configurations_mib, limits.guest_memory_mib);
+        let tenants = self.tenants(&raw, listen, env)?;
+        let sockets = tenants.iter().flat_map(|tenant| &tenant.sockets);
+        let sockets: Vec<&Path> = sockets.map(|socket| &*socket.path).collect();
         Ok(Config {
-            cache: self.cache(&raw.cache, &listen, env)?,
-            admin: self.admin(&raw.admin, &listen, env)?,
-            listen,
+            name: self.name.clone(),
+            names_tenants: !raw.tenants.is_empty(),
+            isolation: raw.isolation,
+            confinement: raw.confinement,
+            cache: self.cache(&raw.cache, sockets[0], env)?,
+            key_value: self.key_value(&raw.key_value, sockets[0], env)?,
+            admin: self.admin(&raw.admin, &sockets, env)?,
+            tenants,
             log_level,
             log_format: raw.logging.format,
-            plugins,
-            failure_policies,
-            instances: at_least_one("limits.instances", limits.instances)?,
-            connections: at_least_one("limits.connections", limits.connections)?,
-            prepare_time: millis(at_least_one("limits.prepare_ms", limits.prepare_ms)?),
             configuration_lifetime: configuration_lifetime(env)?,
-            configuration_memory: mib(at_least_one(
-                "limits.configurations_mib",
-                configurations_mib,
-            )?),
-            guest_memory: mib(at_least_one("limits.guest_memory_mib", guest_memory_mib)?),
-            snapshot_memory: mib(at_least_one("limits.snapshots_mib", limits.snapshots_mib)?),
-            compile_time: Duration::from_secs(
-                at_least_one("limits.compile_s", limits.compile_s)?.into(),
-            ),
-            compile_memory: mib(at_least_one("limits.compile_mib", limits.compile_mib)?),
-            socket_mode: self.mode(&raw.socket)?,
-            socket_owner: self.owner(&raw.socket)?,
-            socket_group: self.group(&raw.socket)?,
+            missing: self.take_missing(),
         })
-    }
-
-    fn mode(&self, raw: &RawSocket) -> Result<u32, ConfigError> {
-        match u32::from_str_radix(&raw.mode, 8) {
-            Ok(mode) if mode <= 0o777 => Ok(mode),
-            _ => {
-                let message = format!("{:?} is not a mode such as \"0660\"", raw.mode);
-                Err(self.value_error("socket.mode", message))
-            }
-        }
-    }
-
-    fn owner(&self, raw: &RawSocket) -> Result<Owner, ConfigError> {
-        if raw.owner == "auto" {
-            return Ok(Owner::Auto);
-        }
-        let user = socket_owner::user(&raw.owner);
-        user.map(Owner::User)
-            .map_err(|message| self.value_error("socket.owner", message))
-    }
-
-    fn group(&self, raw: &RawSocket) -> Result<Option<Gid>, ConfigError> {
-        let group = raw.group.as_deref().map(socket_owner::group).transpose();
-        group.map_err(|message| self.value_error("socket.group", message))
-    }
-
-    /// `--listen`, then the gateway's variable, then the file.
-    fn address(
-        &self,
-        raw: &RawConfig,
-        listen: Option<&str>,
-        env: &dyn Environment,
-    ) -> Result<PathBuf, ConfigError> {
-        let (given, from) = match (listen, env.get(LISTEN_ADDRESS)) {
-            (Some(listen), _) => (listen.to_owned(), "--listen"),
-            (None, Some(address)) => (address, LISTEN_ADDRESS),
-            (None, None) => {
-                let file = self.expand("socket.file", &raw.socket.file, env)?;
-                let path = socket_path(&file);
-                return path.map_err(|message| self.value_error("socket.file", message));
-            }
-        };
-        socket_path(&given).map_err(|message| ConfigError::Address { from, message })
     }
 
     fn cache(
@@ -211,18 +157,6 @@ impl Source {
         };
         let max_bytes = u64::from(raw.max_mib) << 20;
         Ok(CacheSettings { folders, max_bytes })
-    }
-}
-
-/// The path in `unix:PATH`. Anything else with a colon was meant for another
-/// kind of socket.
-fn socket_path(address: &str) -> Result<PathBuf, String> {
-    match address.strip_prefix("unix:").unwrap_or(address) {
-        "" => Err("the address is empty; give unix:PATH".into()),
-        path if address == path && path.contains(':') => Err(format!(
-            "{address:?} is not an address of a unix socket; give unix:PATH"
-        )),
-        path => Ok(PathBuf::from(path)),
     }
 }
 
@@ -253,10 +187,7 @@ mod tests {
     }
 
     fn check(text: &str, listen: Option<&str>, env: &[(&str, &str)]) -> Result<Config, String> {
-        let source = Source {
-            name: "c.yaml".into(),
-            text: text.into(),
-        };
+        let source = Source::new("c.yaml".into(), text.into());
         source
             .check(listen, &env)
             .map_err(|error| error.to_string())
@@ -284,7 +215,7 @@ mod tests {
         for (text, listen, env, expected) in rows {
             let config = check(text, *listen, env).expect(text);
             assert_eq!(
-                config.listen,
+                config.tenants[0].sockets[0].path,
                 Path::new(expected),
                 "{text} {listen:?} {env:?}"
             );
@@ -396,7 +327,7 @@ mod tests {
         let written: serde_yaml::Value = serde_yaml::from_str(text).expect("conf/config.yaml");
         assert!(written.get("on_error").is_some(), "on_error is not shown");
         for (section, keys) in [
-            ("socket", &["file", "mode", "owner", "group"][..]),
+            ("socket", &["file", "mode", "owner", "group", "peers"][..]),
             ("logging", &["level", "format"]),
             ("limits", EACH_PLUGINS),
             ("limits", ALL_TOGETHER),

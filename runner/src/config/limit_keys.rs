@@ -14,20 +14,29 @@ pub(super) struct Row {
     pub(super) ceiling: u32,
 }
 
+/// `share` of `all` of it, and at least one.
+fn part(whole: u32, share: u32, all: u32) -> u32 {
+    let part = u64::from(whole) * u64::from(share) / u64::from(all.max(1));
+    // Not more than the whole, which fits.
+    (part as u32).max(whole.min(1))
+}
+
 macro_rules! limit_keys {
     (
         each plugin {
             $( $key:ident = $default:literal, from $least:literal to $ceiling:literal; )+
         }
+        each tenant { $( $(#[$tenant_doc:meta])+ $tenant:ident = $tenant_default:literal; )+ }
         all together { $( $(#[$doc:meta])+ $global:ident = $global_default:literal; )+ }
     ) => {
-        /// `limits`: those of each plugin that says nothing else, and those of
-        /// the whole runner.
+        /// `limits`: those of each plugin that says nothing else, those of each
+        /// tenant, and what all tenants have together.
         #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
         #[serde(deny_unknown_fields, default, expecting = "a mapping of limits to numbers")]
         #[allow(missing_docs)]
         pub struct RawLimits {
             $( pub $key: u32, )+
+            $( $(#[$tenant_doc])+ pub $tenant: u32, )+
             $( $(#[$doc])+ pub $global: u32, )+
         }
 
@@ -35,6 +44,7 @@ macro_rules! limit_keys {
             fn default() -> Self {
                 RawLimits {
                     $( $key: $default, )+
+                    $( $tenant: $tenant_default, )+
                     $( $global: $global_default, )+
                 }
             }
@@ -54,7 +64,17 @@ macro_rules! limit_keys {
             }
         }
 
-        /// `plugins.NAME.limits`.
+        /// `tenants.N.limits`.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+        #[serde(deny_unknown_fields, default, expecting = "a mapping of limits to numbers")]
+        #[allow(missing_docs)]
+        pub struct RawTenantLimits {
+            $( pub $key: Option<u32>, )+
+            $( pub $tenant: Option<u32>, )+
+            $( pub $global: Option<u32>, )+
+        }
+
+        /// `plugins.NAME.limits`, and `tenants.N.ceilings`.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
         #[serde(deny_unknown_fields, default, expecting = "a mapping of limits to numbers")]
         #[allow(missing_docs)]
@@ -67,8 +87,24 @@ macro_rules! limit_keys {
             pub(super) fn with(&self, own: &RawPluginLimits) -> Self {
                 RawLimits {
                     $( $key: own.$key.unwrap_or(self.$key), )+
+                    $( $tenant: self.$tenant, )+
                     $( $global: self.$global, )+
                 }
+            }
+
+            /// What holds for a tenant that says this of its own. What it does
+            /// not say of what all have together is its part, `share` of `all`.
+            pub(super) fn of_tenant(&self, own: &RawTenantLimits, share: u32, all: u32) -> Self {
+                RawLimits {
+                    $( $key: own.$key.unwrap_or(self.$key), )+
+                    $( $tenant: own.$tenant.unwrap_or(self.$tenant), )+
+                    $( $global: own.$global.unwrap_or_else(|| part(self.$global, share, all)), )+
+                }
+            }
+
+            /// What all tenants have together, by name.
+            pub(super) fn together(&self) -> Vec<(&'static str, u32)> {
+                vec![ $( (stringify!($global), self.$global), )+ ]
             }
 
             /// The limits of each plugin, beside their ceilings.
@@ -82,10 +118,23 @@ macro_rules! limit_keys {
             }
         }
 
+        impl RawCeilings {
+            /// What holds within a tenant that says this of its own.
+            pub(super) fn with(&self, own: &RawPluginLimits) -> Self {
+                RawCeilings { $( $key: own.$key.unwrap_or(self.$key), )+ }
+            }
+
+            /// Each by name.
+            pub(super) fn by_name(&self) -> Vec<(&'static str, u32)> {
+                vec![ $( (stringify!($key), self.$key), )+ ]
+            }
+        }
+
         #[cfg(test)]
         pub(super) const EACH_PLUGINS: &[&str] = &[ $( stringify!($key), )+ ];
         #[cfg(test)]
-        pub(super) const ALL_TOGETHER: &[&str] = &[ $( stringify!($global), )+ ];
+        pub(super) const ALL_TOGETHER: &[&str] =
+            &[ $( stringify!($tenant), )+ $( stringify!($global), )+ ];
     };
 }
 
@@ -111,9 +160,20 @@ limit_keys! {
         wait_ms = 1_000, from 0 to 10_000;
     }
 
-    all together {
+    each tenant {
         /// Waiting for a plugin that is still being prepared, ms.
         prepare_ms = 10_000;
+        /// The largest module that is loaded, MiB.
+        module_mib = 64;
+        /// How long compiling one component may take, s.
+        compile_s = 60;
+        /// Memory of a compiler, MiB.
+        compile_mib = 2_048;
+        /// Key-value storage, MiB.
+        key_value_mib = 16;
+    }
+
+    all together {
         /// Instances at the same time.
         instances = 1_000;
         /// Connections at the same time.
@@ -124,11 +184,5 @@ limit_keys! {
         configurations_mib = 64;
         /// Memory for snapshots of configured instances, MiB.
         snapshots_mib = 64;
-        /// The largest module that is loaded, MiB.
-        module_mib = 64;
-        /// How long compiling one module may take, s.
-        compile_s = 60;
-        /// Memory of the compiler, MiB.
-        compile_mib = 2_048;
     }
 }

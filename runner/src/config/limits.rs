@@ -60,8 +60,13 @@ impl Source {
     fn check_limit(&self, section: &str, row: &Row) -> Result<(), ConfigError> {
         let (key, ceiling_key) = (
             format!("{section}.{}", row.key),
-            format!("ceilings.{}", row.key),
+            format!("{}.{}", ceilings_beside(section), row.key),
         );
+        // A tenant that has no ceiling of its own is below that of all.
+        let ceiling_key = match self.place_of(&ceiling_key) {
+            Some(_) => ceiling_key,
+            None => format!("ceilings.{}", row.key),
+        };
         if row.key.ends_with("_ms") {
             self.check_time(&key, row.value)?;
             self.check_time(&ceiling_key, row.ceiling)?;
@@ -125,6 +130,18 @@ impl Source {
     }
 }
 
+/// Where the ceilings of a section of limits are: `tenants.0.ceilings` of
+/// `tenants.0.plugins.x.limits`.
+fn ceilings_beside(limits: &str) -> String {
+    let tenant = limits
+        .strip_prefix("tenants.")
+        .and_then(|rest| rest.split_once('.'));
+    match tenant {
+        Some((number, _)) => format!("tenants.{number}.ceilings"),
+        None => "ceilings".into(),
+    }
+}
+
 pub(super) fn millis(value: u32) -> Duration {
     Duration::from_millis(value.into())
 }
@@ -146,9 +163,9 @@ mod tests {
     fn a_plugin_should_have_its_own_limits_and_of_the_rest_those_of_all() {
         let text = "limits: {memory_mib: 32, log_kib: 0}\n\
                     plugins: {a: {limits: {memory_mib: 128, wait_ms: 0}}}";
-        let plugins = check(text).expect(text).plugins;
+        let plugins = check(text).expect(text).tenants.remove(0).plugins;
         let shown = |name| {
-            let limits = plugins.of(name).limits;
+            let limits = plugins.of(name).settings.limits;
             (limits.memory >> 20, limits.log_per_call, limits.wait)
         };
         assert_eq!(shown("a"), (128, 0, Duration::ZERO));
@@ -158,12 +175,16 @@ mod tests {
     #[test]
     fn units_should_become_bytes_and_a_body_should_fit_into_a_frame() {
         let text = "limits: {header_kib: 2, body_kib: 16383, host_call_mib: 3, module_mib: 2}";
-        let plugins = check(text).expect(text).plugins;
-        let limits = plugins.others.limits;
+        let plugins = check(text).expect(text).tenants.remove(0).plugins;
+        let limits = plugins.others.settings.limits;
         let shown = (limits.header, limits.body, limits.host_call);
         assert_eq!(shown, (2048, 16383 << 10, 3 << 20));
         assert_eq!(plugins.module_size, 2 << 20);
-        let default = check("").expect("defaults").plugins.others.limits;
+        let default = check("").expect("defaults").tenants[0]
+            .plugins
+            .others
+            .settings
+            .limits;
         assert_eq!(default.body, 16_777_215 - 64);
     }
 

@@ -28,6 +28,18 @@ impl RawOnError {
         }
     }
 
+    /// What is said of all tenants where one says this of its own.
+    pub(super) fn or(&self, all: &RawOnError) -> RawOnError {
+        let kind = |kind: Kind| {
+            let number = kind as usize;
+            self.kinds[number].or(self.default).or(all.kinds[number])
+        };
+        RawOnError {
+            default: self.default.or(all.default),
+            kinds: Kind::ALL.map(kind),
+        }
+    }
+
     /// What comes of it where `all` is what holds for plugins that say nothing.
     pub(super) fn over(&self, all: &FailurePolicy) -> FailurePolicy {
         let action = |kind: Kind| {
@@ -181,7 +193,7 @@ mod tests {
 
     /// What is done about a missing plugin, a trap and the three clocks.
     fn shown(config: &Config, plugin: &str) -> String {
-        let policy = config.failure_policies.of(plugin);
+        let policy = config.tenants[0].failure_policies.of(plugin);
         let causes = [Cause::Missing, Cause::Trap, Cause::DeadlineWall];
         causes
             .map(|cause| policy.action(cause).to_string())
@@ -242,8 +254,9 @@ mod tests {
             ("plugins: {a: {on_error: {guest_error: open}}}", true, false),
         ];
         for (text, named, others) in rows {
-            let plugins = check(text).expect(text).plugins;
-            let found = ["a", "b"].map(|name| plugins.of(name).keep_failed_calls);
+            let config = check(text).expect(text);
+            let plugins = &config.tenants[0].plugins;
+            let found = ["a", "b"].map(|name| plugins.of(name).settings.keep_failed_calls);
             assert_eq!(found, [named, others], "{text}");
         }
     }

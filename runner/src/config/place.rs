@@ -1,8 +1,9 @@
 //! Finds things in the text of a configuration for the sake of its errors: the
 //! line of a key, and the key that was probably meant.
 
-/// The line, from 1, where a key such as `socket.file` is set, in block style
-/// or in flow style; `None` where it is not written.
+/// The line, from 1, where a key such as `socket.file` or `tenants.0.name` is
+/// set, in block style or in flow style; `None` where it is not written. Lists
+/// in flow style are not looked into.
 pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
     let mut keys = Keys::default();
     text.lines().enumerate().find_map(|(index, line)| {
@@ -19,8 +20,9 @@ pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
 /// The keys that a place in the text is within.
 #[derive(Default)]
 struct Keys {
-    /// The outermost first, each with how deep it stands: its column, or behind
-    /// all columns the braces around it.
+    /// The outermost first, each with how deep it stands: twice its column, one
+    /// more for an item of a list (whose dash may stand below the list's own
+    /// key), or behind all columns the braces around it.
     path: Vec<(usize, String)>,
     braces: usize,
 }
@@ -33,14 +35,26 @@ impl Keys {
     fn find(&mut self, line: &str, key: &str) -> bool {
         let mut rest = line;
         if self.braces == 0 {
-            let column = line.len() - line.trim_start().len();
-            let Some((name, behind)) = line.split_once(':') else {
-                return false;
-            };
-            if self.enter(column, name, key) {
-                return true;
+            let mut column = line.len() - line.trim_start().len();
+            let mut item = line.trim_start();
+            while let Some(inner) = item.strip_prefix("- ") {
+                if self.enter_item(2 * column + 1, key) {
+                    return true;
+                }
+                column += item.len() - inner.trim_start().len();
+                item = inner.trim_start();
             }
-            rest = behind;
+            if item.starts_with('{') {
+                rest = item;
+            } else {
+                let Some((name, behind)) = item.split_once(':') else {
+                    return false;
+                };
+                if self.enter(2 * column, name, key) {
+                    return true;
+                }
+                rest = behind;
+            }
         } else if self.enter_flow(rest, key) {
             return true;
         }
@@ -66,6 +80,14 @@ impl Keys {
             return false;
         };
         name.len() < next.len() && self.enter(BRACES + self.braces, name, key)
+    }
+
+    /// The next item of the list at this depth, by its number.
+    fn enter_item(&mut self, depth: usize, key: &str) -> bool {
+        let before = self.path.iter().rfind(|(outer, _)| *outer == depth);
+        let number = before.and_then(|(_, number)| number.parse::<usize>().ok());
+        let number = number.map_or(0, |number| number + 1);
+        self.enter(depth, &number.to_string(), key)
     }
 
     fn enter(&mut self, depth: usize, name: &str, key: &str) -> bool {
@@ -118,6 +140,26 @@ mod tests {
             ("plugins.d.e", Some(15)),
             ("limits.x", None),
             ("limits.z", Some(16)),
+        ] {
+            assert_eq!(line_of(text, key), line, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_key_within_a_list_should_be_found_by_the_number_of_its_item() {
+        let text = "tenants:\n- name: a\n  limits: {x: 1}\n- name: b\n  sockets:\n    - file: s\n      \
+                    mode: m\n    - {file: t, mode: n}\n  limits:\n    x: 2\nother:\n  -\n    - y: 3\n";
+        for (key, line) in [
+            ("tenants.0", Some(2)),
+            ("tenants.0.name", Some(2)),
+            ("tenants.0.limits.x", Some(3)),
+            ("tenants.1.name", Some(4)),
+            ("tenants.1.sockets.0.file", Some(6)),
+            ("tenants.1.sockets.0.mode", Some(7)),
+            ("tenants.1.sockets.1.mode", Some(8)),
+            ("tenants.1.limits.x", Some(10)),
+            ("tenants.2", None),
+            ("tenants.0.sockets", None),
         ] {
             assert_eq!(line_of(text, key), line, "{key}");
         }

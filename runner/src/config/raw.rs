@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::grants::RawGrants;
+use super::integrity::RawIntegrity;
 use super::limit_keys::{RawCeilings, RawLimits, RawPluginLimits};
 use super::on_error::RawOnError;
+use super::tenants::RawTenant;
 use crate::failure_policy::Action;
 
 /// The whole file.
@@ -15,6 +18,8 @@ use crate::failure_policy::Action;
 pub struct RawConfig {
     /// Where the gateway finds us.
     pub socket: RawSocket,
+    /// The folder with the modules, in place of `--modules`.
+    pub modules: Option<String>,
     /// What is written to stderr.
     pub logging: RawLogging,
     /// What a filter may use.
@@ -25,23 +30,42 @@ pub struct RawConfig {
     pub on_error: RawOnError,
     /// What is different for single plugins, by name.
     pub plugins: BTreeMap<String, RawPlugin>,
+    /// What filters may reach beyond their call.
+    pub grants: RawGrants,
+    /// Which modules may be loaded.
+    pub integrity: RawIntegrity,
+    /// Where filters keep what outlives a call.
+    pub key_value: RawKeyValue,
     /// What is kept for the next start.
     pub cache: RawCache,
     /// Where operators find its figures.
     pub admin: RawAdmin,
+    /// Whether the process gives up what it does not need.
+    pub confinement: RawConfinement,
+    /// Whether tenants share a process.
+    pub isolation: Isolation,
+    /// Whose filters there are.
+    pub tenants: Vec<RawTenant>,
 }
 
 impl Default for RawConfig {
     fn default() -> Self {
         RawConfig {
             socket: RawSocket::default(),
+            modules: None,
             logging: RawLogging::default(),
             limits: RawLimits::default(),
             ceilings: RawCeilings::default(),
             on_error: RawOnError::always(Action::Closed),
             plugins: BTreeMap::new(),
+            grants: RawGrants::default(),
+            integrity: RawIntegrity::default(),
+            key_value: RawKeyValue::default(),
             cache: RawCache::default(),
             admin: RawAdmin::default(),
+            confinement: RawConfinement::Auto,
+            isolation: Isolation::Shared,
+            tenants: Vec::new(),
         }
     }
 }
@@ -62,6 +86,18 @@ pub struct RawSocket {
     pub owner: String,
     /// A group's name or number; null leaves ours.
     pub group: Option<String>,
+    /// Names or numbers of the users who may connect; empty is whoever may open
+    /// the file.
+    pub peers: Vec<NameOrNumber>,
+}
+
+/// A user as people write it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "a user's name or number")]
+#[allow(missing_docs)]
+pub enum NameOrNumber {
+    Number(u32),
+    Name(String),
 }
 
 impl Default for RawSocket {
@@ -71,6 +107,7 @@ impl Default for RawSocket {
             mode: "0660".into(),
             owner: "auto".into(),
             group: None,
+            peers: Vec::new(),
         }
     }
 }
@@ -129,6 +166,11 @@ pub struct RawPlugin {
     pub limits: RawPluginLimits,
     /// What becomes of calls that it fails on.
     pub on_error: Option<RawOnError>,
+    /// What it may reach, in place of what all plugins may.
+    pub grants: RawGrants,
+    /// SHA-256 of the modules that it may be, in hexadecimal digits; empty is
+    /// any.
+    pub sha256: Vec<String>,
 }
 
 impl Default for RawPlugin {
@@ -140,6 +182,8 @@ impl Default for RawPlugin {
             warm_idle_s: 60,
             limits: RawPluginLimits::default(),
             on_error: None,
+            grants: RawGrants::default(),
+            sha256: Vec::new(),
         }
     }
 }
@@ -161,6 +205,68 @@ pub enum RawSnapshot {
 pub enum RawInstances {
     Fresh,
     Warm,
+}
+
+/// `key_value`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping such as `store: embedded`"
+)]
+pub struct RawKeyValue {
+    /// Which kind.
+    pub store: RawStore,
+    /// For `embedded`: the folder with a file for each tenant; null finds one.
+    pub folder: Option<String>,
+    /// For `redis`: its address, or `$env.NAME`.
+    pub redis: Option<String>,
+    /// How long an operation may take, ms.
+    pub timeout_ms: u32,
+}
+
+impl Default for RawKeyValue {
+    fn default() -> Self {
+        RawKeyValue {
+            store: RawStore::Embedded,
+            folder: None,
+            redis: None,
+            timeout_ms: 500,
+        }
+    }
+}
+
+/// `key_value.store`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum RawStore {
+    Embedded,
+    Redis,
+}
+
+/// `confinement`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RawConfinement {
+    /// As far as the kernel can; the log says what it cannot.
+    #[default]
+    Auto,
+    /// A start that cannot have all of it fails.
+    Required,
+    /// Not at all.
+    Off,
+}
+
+/// `isolation`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// All tenants in one process.
+    #[default]
+    Shared,
+    /// Each in a process of its own.
+    Process,
 }
 
 /// `cache`.

@@ -1,6 +1,7 @@
 //! One configuration in memory: its text as it was written, and the errors that
 //! point into it. Must not know any key.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -12,13 +13,24 @@ use super::{ConfigError, place};
 pub(super) struct Source {
     pub(super) name: String,
     pub(super) text: String,
+    /// What this machine lacks of what is written.
+    missing: RefCell<Vec<ConfigError>>,
 }
 
 impl Source {
+    pub(super) fn new(name: String, text: String) -> Self {
+        let missing = RefCell::default();
+        Source {
+            name,
+            text,
+            missing,
+        }
+    }
+
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Source { name, text }),
+            Ok(text) => Ok(Source::new(name, text)),
             Err(source) => Err(ConfigError::Unreadable { file: name, source }),
         }
     }
@@ -73,11 +85,34 @@ impl Source {
 
     /// An error about the value of a key such as `socket.file`.
     pub(super) fn value_error(&self, key: &str, message: String) -> ConfigError {
+        // Within a tenant: where the tenant is, at least.
+        let around = || match key.strip_prefix("tenants.")?.split_once('.') {
+            Some((number, _)) => self.place_of(&format!("tenants.{number}")),
+            None => None,
+        };
+        let place = self.place_of(key).or_else(around);
         ConfigError::Value {
-            place: self.place_of(key).unwrap_or_else(|| self.name.clone()),
+            place: place.unwrap_or_else(|| self.name.clone()),
             key: key.to_owned(),
             message,
         }
+    }
+
+    /// What is written is right, and this machine lacks what it names: a user, a
+    /// secret. Another may have it.
+    pub(super) fn note_missing(&self, key: &str, message: String) {
+        let error = self.value_error(key, message);
+        let mut missing = self.missing.borrow_mut();
+        let known = |other: &ConfigError| other.to_string() == error.to_string();
+        // What holds for all plugins is looked at for each.
+        if !missing.iter().any(known) {
+            missing.push(error);
+        }
+    }
+
+    /// All that was noted.
+    pub(super) fn take_missing(&self) -> Vec<ConfigError> {
+        self.missing.take()
     }
 
     /// File and line of a key, where it is written.
@@ -90,10 +125,7 @@ impl Source {
 /// A text, settled without any environment.
 #[cfg(test)]
 pub(super) fn check(text: &str) -> Result<super::Config, String> {
-    let source = Source {
-        name: "c.yaml".into(),
-        text: text.into(),
-    };
+    let source = Source::new("c.yaml".into(), text.into());
     let environment: &[(&str, &str)] = &[];
     let config = source.check(None, &environment);
     config.map_err(|error| error.to_string())

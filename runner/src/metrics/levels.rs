@@ -10,6 +10,17 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 /// One look at everything that is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Levels {
+    /// Lines of the log that nobody took in time.
+    pub log_lines_dropped: u64,
+    /// What each tenant has.
+    pub tenants: Vec<TenantLevels>,
+}
+
+/// What one tenant has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TenantLevels {
+    /// Its name.
+    pub tenant: Arc<str>,
     /// Places for instances.
     pub slots_total: u64,
     /// Those in use or kept.
@@ -40,8 +51,6 @@ pub struct Levels {
     pub plugins_failed: u64,
     /// Plugins whose module was replaced by one that cannot be used.
     pub plugins_held_back: u64,
-    /// Lines of the log that nobody took in time.
-    pub log_lines_dropped: u64,
     /// What single plugins use; those that are loaded.
     pub plugins: Vec<PluginLevels>,
 }
@@ -61,151 +70,199 @@ pub struct PluginLevels {
     pub waiting_calls: u64,
 }
 
-/// A label and its value, where there is one, and the figure.
-type Sample<'a> = (Option<(&'static str, &'a str)>, u64);
+/// Labels and their values, and the figure.
+struct Sample<'a> {
+    tenant: Option<&'a str>,
+    other: Option<(&'static str, &'a str)>,
+    value: u64,
+}
+
+/// What is told of each tenant in one family.
+type OfTenant = fn(&TenantLevels) -> Vec<(Option<(&'static str, &str)>, u64)>;
+
+fn state(state: &'static str, value: u64) -> (Option<(&'static str, &'static str)>, u64) {
+    (Some(("state", state)), value)
+}
+
+fn one(value: u64) -> Vec<(Option<(&'static str, &'static str)>, u64)> {
+    vec![(None, value)]
+}
+
+fn each(
+    levels: &TenantLevels,
+    figure: fn(&PluginLevels) -> u64,
+) -> Vec<(Option<(&'static str, &str)>, u64)> {
+    let plugins = levels.plugins.iter();
+    plugins
+        .map(|plugin| (Some(("plugin", &*plugin.name)), figure(plugin)))
+        .collect()
+}
 
 impl Levels {
     pub(super) fn families(&self, namespace: &str) -> Vec<MetricFamily> {
-        let state = |state, value| (Some(("state", state)), value);
-        let one = |value| vec![(None, value)];
-        let each = |figure: fn(&PluginLevels) -> u64| {
-            let plugins = self.plugins.iter();
-            plugins
-                .map(|plugin| (Some(("plugin", &*plugin.name)), figure(plugin)))
-                .collect()
-        };
-        let rows: [(&str, &str, MetricType, Vec<Sample<'_>>); 16] = [
+        let rows: [(&str, &str, MetricType, OfTenant); 15] = [
             (
                 "slots",
                 "Places for instances: all, those taken, and those taken by instances that wait \
                  for a call.",
                 MetricType::GAUGE,
-                vec![
-                    state("total", self.slots_total),
-                    state("taken", self.slots_taken),
-                    state("kept", self.slots_kept),
-                ],
+                |of| {
+                    vec![
+                        state("total", of.slots_total),
+                        state("taken", of.slots_taken),
+                        state("kept", of.slots_kept),
+                    ]
+                },
             ),
             (
                 "slot_waiters",
                 "Calls that wait for a place.",
                 MetricType::GAUGE,
-                one(self.slot_waiters),
+                |of| one(of.slot_waiters),
             ),
             (
                 "snapshots_bytes",
                 "Memory of snapshots of configured instances.",
                 MetricType::GAUGE,
-                one(self.snapshot_bytes),
+                |of| one(of.snapshot_bytes),
             ),
             (
                 "guest_memory_bytes",
                 "Memory of all instances.",
                 MetricType::GAUGE,
-                one(self.guest_memory_bytes),
+                |of| one(of.guest_memory_bytes),
             ),
             (
                 "configurations",
                 "Configurations that have a token.",
                 MetricType::GAUGE,
-                one(self.configurations),
+                |of| one(of.configurations),
             ),
             (
                 "configuration_bytes",
                 "Memory of configurations.",
                 MetricType::GAUGE,
-                one(self.configuration_bytes),
+                |of| one(of.configuration_bytes),
             ),
             (
                 "configurations_dropped_total",
                 "Configurations that were dropped because memory was short.",
                 MetricType::COUNTER,
-                one(self.configurations_dropped),
+                |of| one(of.configurations_dropped),
             ),
             (
                 "connections",
                 "Connections of the gateway.",
                 MetricType::GAUGE,
-                one(self.connections),
+                |of| one(of.connections),
             ),
             (
                 "connections_limit",
                 "The most connections there may be.",
                 MetricType::GAUGE,
-                one(self.connections_limit),
+                |of| one(of.connections_limit),
             ),
             (
                 "plugins",
                 "Plugins of the modules folder.",
                 MetricType::GAUGE,
-                vec![
-                    state("ready", self.plugins_ready),
-                    state("loading", self.plugins_loading),
-                    state("failed", self.plugins_failed),
-                ],
+                |of| {
+                    vec![
+                        state("ready", of.plugins_ready),
+                        state("loading", of.plugins_loading),
+                        state("failed", of.plugins_failed),
+                    ]
+                },
             ),
             (
                 "plugins_held_back",
                 "Plugins that serve their last good version, because a newer one was refused.",
                 MetricType::GAUGE,
-                one(self.plugins_held_back),
-            ),
-            (
-                "log_lines_dropped_total",
-                "Lines of the log that were dropped because nobody read it fast enough.",
-                MetricType::COUNTER,
-                one(self.log_lines_dropped),
+                |of| one(of.plugins_held_back),
             ),
             (
                 "filter_memory_peak_bytes",
                 "Memory of the largest instance that the plugin ever had.",
                 MetricType::GAUGE,
-                each(|plugin| plugin.memory_peak),
+                |of| each(of, |plugin| plugin.memory_peak),
             ),
             (
                 "guest_log_dropped_total",
                 "Lines that the plugin wanted to log beyond its limits.",
                 MetricType::COUNTER,
-                each(|plugin| plugin.log_dropped),
+                |of| each(of, |plugin| plugin.log_dropped),
             ),
             (
                 "filter_calls_running",
                 "Calls that the plugin serves.",
                 MetricType::GAUGE,
-                each(|plugin| plugin.calls),
+                |of| each(of, |plugin| plugin.calls),
             ),
             (
                 "filter_calls_waiting",
                 "Calls that wait until the plugin may serve more.",
                 MetricType::GAUGE,
-                each(|plugin| plugin.waiting_calls),
+                |of| each(of, |plugin| plugin.waiting_calls),
             ),
         ];
-        rows.into_iter()
+        let of_tenants = rows.into_iter().map(|(name, help, kind, of_tenant)| {
+            let samples = self.tenants.iter().flat_map(|levels| {
+                let tenant = Some(&*levels.tenant);
+                let samples = of_tenant(levels).into_iter();
+                samples.map(move |(other, value)| Sample {
+                    tenant,
+                    other,
+                    value,
+                })
+            });
+            family(namespace, name, help, kind, samples)
+        });
+        let dropped = Sample {
+            tenant: None,
+            other: None,
+            value: self.log_lines_dropped,
+        };
+        let dropped = family(
+            namespace,
+            "log_lines_dropped_total",
+            "Lines of the log that were dropped because nobody read it fast enough.",
+            MetricType::COUNTER,
+            [dropped].into_iter(),
+        );
+        of_tenants
+            .chain([dropped])
             // The text has no place for a name without a figure.
-            .filter(|(_, _, _, samples)| !samples.is_empty())
-            .map(|(name, help, kind, samples)| {
-                let mut family = MetricFamily::default();
-                family.set_name(format!("{namespace}_{name}"));
-                family.set_help(help.into());
-                family.set_field_type(kind);
-                family.set_metric(samples.into_iter().map(|row| metric(kind, row)).collect());
-                family
-            })
+            .filter(|family| !family.get_metric().is_empty())
             .collect()
     }
 }
 
-fn metric(kind: MetricType, (label, value): Sample<'_>) -> Metric {
-    let labels = label.map(|(name, value)| {
+fn family<'a>(
+    namespace: &str,
+    name: &str,
+    help: &str,
+    kind: MetricType,
+    samples: impl Iterator<Item = Sample<'a>>,
+) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(format!("{namespace}_{name}"));
+    family.set_help(help.into());
+    family.set_field_type(kind);
+    family.set_metric(samples.map(|sample| metric(kind, &sample)).collect());
+    family
+}
+
+fn metric(kind: MetricType, sample: &Sample<'_>) -> Metric {
+    let tenant = sample.tenant.map(|tenant| ("tenant", tenant));
+    let labels = tenant.into_iter().chain(sample.other).map(|(name, value)| {
         let mut label = LabelPair::default();
         label.set_name(name.into());
         label.set_value(value.into());
         label
     });
-    let mut metric = Metric::from_label(labels.into_iter().collect());
+    let mut metric = Metric::from_label(labels.collect());
     // Exact up to 2^53.
-    let value = value as f64;
+    let value = sample.value as f64;
     if kind == MetricType::COUNTER {
         let mut counter = Counter::default();
         counter.set_value(value);

@@ -9,6 +9,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::LineBudget;
 use crate::failure::Cause;
+use crate::tenant::Tenant;
 
 /// Where in its life a call met the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +47,20 @@ struct OfPhase {
 }
 
 impl PluginMetrics {
-    pub(super) fn new(name: &str, calls: &IntCounterVec, durations: &HistogramVec) -> Self {
+    pub(super) fn new(
+        tenant: &Tenant,
+        name: &str,
+        calls: &IntCounterVec,
+        durations: &HistogramVec,
+    ) -> Self {
+        let tenant = tenant.name();
         let of_phase = |phase: &str| {
-            let counter = |outcome: &str| calls.with_label_values(&[name, phase, outcome]);
+            let counter = |outcome: &str| calls.with_label_values(&[tenant, name, phase, outcome]);
             OfPhase {
                 next: counter("next"),
                 stop: counter("stop"),
                 failed: Cause::ALL.map(|cause| counter(cause.label())),
-                took: durations.with_label_values(&[name, phase]),
+                took: durations.with_label_values(&[tenant, name, phase]),
             }
         };
         PluginMetrics {

@@ -20,7 +20,7 @@ use protocol::gateway_side::{HttpAction, Reply, decode_reply};
 use protocol::{FrameBuilder, frame, http_req_call, http_resp_call};
 use sandbox::{
     CodeOrigin, Engine, EngineSettings, Failed, Filter, Instructions, Plugin, RequestCall,
-    ResponseCall, SandboxError, SnapshotPolicy, Verdict,
+    ResponseCall, SandboxError, SnapshotPolicy, ThreadStart, Verdict,
 };
 use tokio::runtime::Runtime;
 
@@ -28,7 +28,7 @@ use self::model_gateway::ModelGateway;
 use self::witness::{Event, Witness};
 use crate::after_chain;
 use crate::compiled_code::open_cache;
-use crate::config::Config;
+use crate::config::{Config, TenantConfig};
 use crate::error_reply::CallError;
 use crate::handlers::Outcome;
 use crate::translate::from_wire::{ReceivedRequest, ReceivedResponse};
@@ -50,7 +50,7 @@ const ID: u32 = 1;
 pub struct Workshop {
     engine: Arc<Engine>,
     runtime: Runtime,
-    config: Config,
+    config: TenantConfig,
     witness: Witness,
 }
 
@@ -113,19 +113,22 @@ pub struct Report {
 }
 
 impl Workshop {
-    /// Opens it. The log of this process goes to a [`Witness`] from here on.
+    /// Opens it, with the limits of a tenant. The log of this process goes to a [`Witness`] from here on.
     ///
     /// # Errors
     /// Where the engine does not start.
-    pub fn open(config: Config) -> Result<Self> {
+    pub fn open(config: &Config, tenant: Option<&str>) -> Result<Self> {
+        let cache = &config.cache;
+        let config = config.tenant(tenant).map_err(anyhow::Error::msg)?.clone();
         let witness = Witness::install()?;
         let settings = EngineSettings {
             instances: PLACES,
             guest_memory: config.guest_memory,
             snapshot_memory: 0,
-            cache: open_cache(&config.cache),
+            cache: open_cache(cache),
             count_instructions: true,
             compiler: None,
+            thread_start: ThreadStart::default(),
         };
         let engine = Engine::start(settings)
             .map_err(|error| anyhow!("the WebAssembly engine does not start: {error:#}"))?;
@@ -156,7 +159,7 @@ impl Workshop {
             let mib = limit >> 20;
             bail!("{shown} has more than {mib} MiB, the most that limits.module_mib allows");
         }
-        let mut settings = self.config.plugins.of(name);
+        let mut settings = self.config.plugins.of(name).settings;
         settings.snapshot = SnapshotPolicy::Off;
         settings.instances = sandbox::InstancePolicy::Fresh;
         let started = Instant::now();
