@@ -11,9 +11,9 @@ mod stage;
 
 use std::path::Path;
 
-use harness::{Guest, Signal};
+use harness::{Guest, RunnerProcess, Signal};
 use processes::{Process, soon_some};
-use stage::{SOON, Stage, put, put_bytes, soon};
+use stage::{RUNNER, SOON, Stage, put, put_bytes, soon};
 
 /// A filter that takes a compiler minutes, and more memory than it should: so
 /// many places that code can come from, with so many values to keep apart at
@@ -78,11 +78,7 @@ fn still_serves(stage: &mut Stage) {
 fn refuses(stage: &mut Stage, name: &str, reason: &str) {
     stage.says("/readyz", &format!("plugin {name}: {reason}"));
     let refused = format!("{name}.wasm is refused: {reason}");
-    assert!(
-        stage.runner.log().contains(&refused),
-        "{}",
-        stage.runner.log()
-    );
+    stage.logs(0, &refused);
     let zombies = Process::children_of(launcher(stage).id);
     let zombies = zombies.iter().filter(|process| process.state() == 'Z');
     assert_eq!(zombies.count(), 0);
@@ -235,4 +231,48 @@ fn a_compiler_should_have_nothing_but_its_socket() {
     });
     let open: Vec<_> = sockets.flatten().collect();
     assert_eq!(open, ["socket", "/dev/null", "pipe", "socket"]);
+}
+
+#[test]
+fn two_tenants_should_not_share_a_compiler() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let place = |name: &str| folder.path().join(name);
+    let mut config = String::from("cache: {max_mib: 0}\ntenants:\n");
+    let socket = place("b.sock").display().to_string();
+    let tenants = [
+        ("a", "$env.APISIX_LISTEN_ADDRESS", 512),
+        ("b", &socket, 1024),
+    ];
+    for (name, socket, mib) in tenants {
+        std::fs::create_dir(place(name)).expect("folder");
+        put(&place(name), "first", 201);
+        put(&place(name), "second", 202);
+        config += &format!(
+            "- {{name: {name}, modules: {}, sockets: [{{file: {socket}}}], limits: {{compile_mib: \
+             {mib}}}}}\n",
+            place(name).display()
+        );
+    }
+    std::fs::write(place("config.yaml"), config).expect("file");
+    let args = ["serve".into(), "--config".into(), place("config.yaml")];
+    let runner = RunnerProcess::start(Path::new(RUNNER), args, &[]).expect("it starts");
+    for (name, ..) in tenants {
+        let loaded = format!("tenant {name}: 2 plugins can be used");
+        assert!(runner.prints(&loaded, SOON), "{}", runner.log());
+    }
+    let launcher = Process::children_of(runner.id()).remove(0);
+    let mut compilers: Vec<u64> = Process::children_of(launcher.id)
+        .iter()
+        .map(|compiler| compiler.limit("Max address space").parse().expect("bytes"))
+        .collect();
+    compilers.sort_unstable();
+    // Modules of one tenant are loaded one after the other.
+    let [small, large] = compilers[..] else {
+        panic!("{compilers:?}");
+    };
+    // They differ by what the tenants are allowed.
+    assert!(
+        (large - small).abs_diff(512 << 20) < 8 << 20,
+        "{compilers:?}"
+    );
 }

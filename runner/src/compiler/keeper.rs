@@ -31,10 +31,28 @@ pub(super) struct Keeper {
     compiler: Option<RunningCompiler>,
 }
 
+/// The end of an answer.
+pub(super) struct LastWord {
+    to: UnixStream,
+    last: Part,
+}
+
+impl LastWord {
+    pub(super) fn say(self) {
+        // The compiler's time may be over, but not ours for this.
+        let mut to = InTime {
+            socket: self.to,
+            deadline: Instant::now() + Duration::from_secs(1),
+        };
+        // Whoever asked may be gone.
+        let _ = message::write_part(&mut to, &self.last);
+    }
+}
+
 /// How it went.
 enum Relayed {
-    /// All of the answer is with whoever asked.
-    Answered,
+    /// All of the answer is with whoever asked, but for this.
+    Answered(Part),
     /// Whoever asked is gone, and the compiler may be in the middle of it.
     NobodyListens,
     /// The compiler is to blame.
@@ -51,8 +69,10 @@ impl Keeper {
         }
     }
 
-    /// Has a request answered, whatever becomes of the compiler.
-    pub(super) fn serve(&mut self, request: UnixStream) {
+    /// Has a request answered, whatever becomes of the compiler, up to the last
+    /// word: whoever hears that may ask for more at once, and is to find this
+    /// compiler free.
+    pub(super) fn serve(&mut self, request: UnixStream) -> Option<LastWord> {
         let deadline = Instant::now() + self.limits.time;
         let mut request = InTime {
             socket: request,
@@ -66,18 +86,19 @@ impl Keeper {
                 Ok(compiler) => compiler,
                 Err(error) => {
                     let text = format!("no compiler can be started: {error}");
-                    return request.fails(Failure::NotNow, text);
+                    return Some(request.ended_by(Part::Failed(Failure::NotNow, text)));
                 }
             },
         };
         match compiler.relay(&mut request, deadline) {
-            Relayed::Answered => self.compiler = Some(compiler),
-            Relayed::NobodyListens => drop(compiler),
+            Relayed::Answered(last) => {
+                self.compiler = Some(compiler);
+                Some(request.ended_by(last))
+            }
+            Relayed::NobodyListens => None,
             Relayed::Failed(error) => {
                 let (failure, text) = compiler.verdict(&error);
-                // Its time is over, but not ours for the last word.
-                request.deadline = Instant::now() + Duration::from_secs(1);
-                request.fails(failure, text);
+                Some(request.ended_by(Part::Failed(failure, text)))
             }
         }
     }
@@ -134,11 +155,11 @@ impl RunningCompiler {
                 Ok(part) => part,
                 Err(error) => return Relayed::Failed(error),
             };
+            if !matches!(part, Part::Code(_)) {
+                return Relayed::Answered(part);
+            }
             if message::write_part(request, &part).is_err() {
                 return Relayed::NobodyListens;
-            }
-            if !matches!(part, Part::Code(_)) {
-                return Relayed::Answered;
             }
         }
     }
@@ -259,9 +280,11 @@ impl InTime {
         }
     }
 
-    fn fails(&mut self, failure: Failure, text: String) {
-        // Whoever asked may be gone.
-        let _ = message::write_part(self, &Part::Failed(failure, text));
+    fn ended_by(self, last: Part) -> LastWord {
+        LastWord {
+            to: self.socket,
+            last,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::CompileLimits;
-use super::keeper::{Keeper, Started};
+use super::keeper::{Keeper, LastWord, Started};
 use super::message::{self, Failure, Order, Part};
 use crate::cli::CompileLauncherOptions;
 
@@ -140,25 +140,36 @@ impl Launcher {
     fn keep(&self, tenant: &Arc<[u8]>, limits: CompileLimits, number: u64) {
         let (sender, assigned) = channel();
         let mut keeper = Keeper::new(limits, Arc::clone(&self.started));
-        while let Some(request) = self.next(tenant, number, &sender, &assigned) {
-            keeper.serve(request);
+        let mut last_word = None;
+        while let Some(request) = self.next(tenant, number, &sender, &assigned, last_word) {
+            last_word = keeper.serve(request);
         }
     }
 
+    /// Waits for a request. The last word of the answer before is said as soon as
+    /// another can come.
     fn next(
         &self,
         tenant: &Arc<[u8]>,
         number: u64,
         sender: &Sender<UnixStream>,
         assigned: &Receiver<UnixStream>,
+        last_word: Option<LastWord>,
     ) -> Option<UnixStream> {
-        {
+        let waiting = {
             let mut crews = self.crews();
             let crew = crews.get_mut(tenant)?;
-            if let Some(request) = crew.waiting.pop_front() {
-                return Some(request);
+            let waiting = crew.waiting.pop_front();
+            if waiting.is_none() {
+                crew.idle.push((number, sender.clone()));
             }
-            crew.idle.push((number, sender.clone()));
+            waiting
+        };
+        if let Some(last_word) = last_word {
+            last_word.say();
+        }
+        if waiting.is_some() {
+            return waiting;
         }
         match assigned.recv_timeout(self.idle) {
             Ok(request) => return Some(request),

@@ -226,6 +226,13 @@ impl sandbox::Compiler for TenantsCompilers {
         let mut code = Vec::new();
         loop {
             match message::read_part(&mut near) {
+                // A compiler that was taken over may have more to say than an
+                // honest one had memory for.
+                Ok(Part::Code(part)) if code.len() + part.len() > self.order.limits.memory => {
+                    return Err(CompileError::Crashed(
+                        "its code takes all of the memory".into(),
+                    ));
+                }
                 Ok(Part::Code(part)) => code.extend(part),
                 Ok(Part::Done) => return Ok(code),
                 Ok(Part::Failed(failure, text)) => return Err(self.failed(failure, text)),
