@@ -34,7 +34,7 @@
 //!   module_watch         which file is new, and whole
 //!       |
 //!   module_swap          compile it aside; it serves, or is refused
-//!       |
+//!       |          \___ compiler     in a process of its own
 //!   plugin_catalog, module          name -> version
 //!       |
 //!   configuration_checks the guest's configure -> chain_link

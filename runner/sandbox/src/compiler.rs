@@ -198,6 +198,7 @@ mod tests {
             cache: None,
             count_instructions,
             compiler: Some(Arc::new(compiler)),
+            thread_start: crate::ThreadStart::default(),
         };
         Engine::start(settings).expect("an engine")
     }
