@@ -96,6 +96,7 @@ impl Rooms {
             snapshot_memory: 1 << 20,
             cache: None,
             count_instructions: false,
+            compiler: None,
             thread_start: ThreadStart::default(),
         };
         let engine = Engine::start(settings).expect("an engine");

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// How much less of a busy processor the background gets (`setpriority(2)`): a
 /// third of what a serving thread gets. Not nothing, since the first calls of
 /// a route wait for it.
-const NICENESS: i32 = 5;
+pub(crate) const NICENESS: i32 = 5;
 
 /// The runtime of the background. Dropped, it stops; a compiler at work is not
 /// waited for.

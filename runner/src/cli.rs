@@ -64,6 +64,12 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Started by `serve`: starts compilers.
+    #[command(hide = true)]
+    CompileLauncher(CompileLauncherOptions),
+    /// Started by the launcher: compiles.
+    #[command(hide = true)]
+    CompileWorker(CompileWorkerOptions),
 }
 
 const SERVE_HELP: &str = "\
@@ -301,6 +307,25 @@ pub struct BenchOptions {
     /// Prints the figures as one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `runner compile-launcher`.
+#[derive(Debug, Args)]
+pub struct CompileLauncherOptions {
+    /// How long a compiler waits for the next component, s.
+    #[arg(long)]
+    pub idle_seconds: u64,
+}
+
+/// Options of `runner compile-worker`.
+#[derive(Debug, Args)]
+pub struct CompileWorkerOptions {
+    /// Bytes that it may map beyond those of the program.
+    #[arg(long)]
+    pub memory: u64,
+    /// How much less of a busy processor it gets.
+    #[arg(long)]
+    pub niceness: i32,
 }
 
 /// `10s`, `500ms`, `2m`; a bare number is seconds.

@@ -34,7 +34,7 @@
 //!   module_watch         which file is new, and whole
 //!       |
 //!   module_swap          compile it aside; it serves, or is refused
-//!       |
+//!       |          \___ compiler     in a process of its own
 //!   plugin_catalog, module          name -> version
 //!       |
 //!   configuration_checks the guest's configure -> chain_link
@@ -48,6 +48,7 @@ pub mod chain_link;
 pub mod cli;
 pub mod commands;
 pub mod compiled_code;
+pub mod compiler;
 pub mod conf_cache;
 pub mod config;
 pub mod configuration_checks;

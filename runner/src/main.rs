@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use runner::cli::{Cli, Command};
-use runner::commands;
+use runner::{commands, compiler};
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         Command::Bench(options) => commands::bench::run(&options),
         Command::Version => commands::version::run(),
         Command::Completions { shell } => commands::completions::run(shell),
+        Command::CompileLauncher(options) => compiler::launcher::run(&options),
+        Command::CompileWorker(options) => compiler::worker::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

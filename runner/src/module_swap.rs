@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use sandbox::{CodeOrigin, Engine, LoadError, Plugin, SandboxError, ends_early};
+use sandbox::{CodeOrigin, CompileError, Engine, LoadError, Plugin, SandboxError, ends_early};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
@@ -31,7 +31,8 @@ const QUICK: u64 = 64 << 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// How often a start that did not come back in time is tried again.
+/// How often a start that did not come back in time is tried again, and one
+/// whose compiler was killed.
 const STALLED_TRIES: u32 = 4;
 
 /// Changed modules that are compiled at the same time: one that takes long
@@ -308,13 +309,15 @@ fn say_ready(module: &Module, plugin: &Plugin, bytes: usize, took: Duration) {
 }
 
 /// Whether an error says more of the moment than of the module: others have all
-/// places, or all of the processor. A module whose start does not come back in
-/// time again and again is the reason itself.
+/// places, or all of the processor or of the memory. A module whose start does
+/// not come back in time again and again is the reason itself, and so is one
+/// whose compiler is killed each time.
 fn is_passing(error: &anyhow::Error, stalled: u32) -> bool {
     match error.downcast_ref::<LoadError>() {
-        Some(LoadError::Start(SandboxError::Saturated(_) | SandboxError::MemoryTaken { .. })) => {
-            true
-        }
+        Some(
+            LoadError::Start(SandboxError::Saturated(_) | SandboxError::MemoryTaken { .. })
+            | LoadError::Compile(CompileError::NotNow(_)),
+        ) => true,
         _ => is_stall(error) && stalled < STALLED_TRIES,
     }
 }
@@ -332,10 +335,12 @@ fn is_of_the_moment(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Whether a start did not come back in time.
+/// Whether a start did not come back in time, or somebody ended the compiler.
 fn is_stall(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<LoadError>();
-    matches!(error, Some(LoadError::Start(SandboxError::Stalled(_))))
+    matches!(
+        error.downcast_ref::<LoadError>(),
+        Some(LoadError::Start(SandboxError::Stalled(_)) | LoadError::Compile(CompileError::Killed))
+    )
 }
 
 #[cfg(test)]
@@ -350,6 +355,7 @@ mod tests {
             trap: String::new(),
         };
         let start = |error| anyhow::Error::from(LoadError::Start(error));
+        let compile = |error| anyhow::Error::from(LoadError::Compile(error));
         let rows = [
             (start(SandboxError::Saturated(second)), 1000, true),
             (start(memory), 1000, true),
@@ -357,6 +363,11 @@ mod tests {
             (start(SandboxError::Stalled(second)), STALLED_TRIES, false),
             (start(SandboxError::Deadline(second)), 0, false),
             (start(SandboxError::Trap("x".into())), 0, false),
+            (compile(CompileError::NotNow(String::new())), 1000, true),
+            (compile(CompileError::Killed), 0, true),
+            (compile(CompileError::Killed), STALLED_TRIES, false),
+            (compile(CompileError::TooSlow(second)), 0, false),
+            (compile(CompileError::Gone(String::new())), 0, false),
             (LoadError::Precompiled.into(), 0, false),
             (anyhow::anyhow!("it cannot be read"), 0, false),
         ];

@@ -13,8 +13,9 @@ use anyhow::{Context as _, Result, bail};
 use sandbox::{Allocation, Engine, EngineSettings, Plugin, ThreadStart};
 use tokio::task::JoinHandle;
 
-use crate::background::Background;
+use crate::background::{self, Background};
 use crate::compiled_code::open_cache;
+use crate::compiler::{CompileLimits, Compilers};
 use crate::conf_cache::{ConfCache, ConfLimits, Tokens};
 use crate::config::{CacheSettings, Share, TenantConfig};
 use crate::dispatcher::Dispatcher;
@@ -68,6 +69,8 @@ pub struct Given<'a> {
     pub connections: u32,
     /// What its threads do first.
     pub thread_start: ThreadStart,
+    /// Who compiles its modules.
+    pub compilers: Compilers,
 }
 
 impl TenantService {
@@ -205,6 +208,7 @@ fn start_engine(config: &TenantConfig, given: &Given<'_>) -> Result<Arc<Engine>>
         snapshot_memory: config.snapshot_memory,
         cache: open_cache(&given.cache),
         count_instructions: false,
+        compiler: Some(given.compilers.of(&config.tenant, compile_limits(config))),
         thread_start: given.thread_start.clone(),
     };
     let engine = Engine::start(settings)
@@ -221,6 +225,14 @@ fn start_engine(config: &TenantConfig, given: &Given<'_>) -> Result<Arc<Engine>>
         ),
     }
     Ok(engine)
+}
+
+fn compile_limits(config: &TenantConfig) -> CompileLimits {
+    CompileLimits {
+        time: config.compile_time,
+        memory: config.compile_memory,
+        niceness: niceness(config.share) + background::NICENESS,
+    }
 }
 
 /// What each of a tenant's threads does first: it bears the tenant's name in the

@@ -55,6 +55,7 @@ async fn a_version_should_be_freed_with_its_last_call() {
         snapshot_memory: 1 << 20,
         cache: None,
         count_instructions: false,
+        compiler: None,
         thread_start: ThreadStart::default(),
     };
     let engine = Engine::start(settings).expect("an engine");

@@ -130,6 +130,7 @@ fn workbench() -> Workbench {
             snapshot_memory: 64 << 20,
             cache: None,
             count_instructions: false,
+            compiler: None,
             thread_start: sandbox::ThreadStart::default(),
         };
         Engine::start(settings).expect("an engine")

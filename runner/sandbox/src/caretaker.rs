@@ -15,7 +15,7 @@ use crate::filter::Shared;
 use crate::pulse::ticks;
 use crate::slow_lane::processor_time;
 use crate::snapshot::{self, NotCaptured, Readable, Snapshot};
-use crate::{Plugin, SandboxError, SnapshotPolicy, disk_cache, shim};
+use crate::{Plugin, SandboxError, Shape, SnapshotPolicy, disk_cache};
 
 /// How much less of a busy processor it gets (`setpriority(2)`): a tenth.
 const NICENESS: i32 = 10;
@@ -98,7 +98,7 @@ impl Caretaker {
 
 /// What comes out is thrown away; the functions in it are remembered.
 fn anticipate(plugin: &Plugin) {
-    let compile = || shim::compile(plugin.engine.wasmtime(), &plugin.wasm);
+    let compile = || plugin.engine.compile(&plugin.wasm, Shape::WithoutShim);
     let (name, began) = (&plugin.name, Instant::now());
     match catch_unwind(AssertUnwindSafe(compile)) {
         Ok(Ok(_)) => tracing::debug!(
@@ -106,7 +106,7 @@ fn anticipate(plugin: &Plugin) {
             began.elapsed()
         ),
         // It was compiled once before.
-        Ok(Err(error)) => tracing::debug!("plugin {name}: {error:#}"),
+        Ok(Err(error)) => tracing::debug!("plugin {name}: {error}"),
         Err(_) => tracing::error!("plugin {name}: compiling it again failed"),
     }
 }
@@ -173,6 +173,10 @@ impl Work {
                 | SandboxError::Stalled(_)
                 | SandboxError::Deadline(_)),
             ))) => {
+                tracing::debug!("plugin {name}: a configuration is not captured yet: {error}");
+                filter.put_off_snapshot();
+            }
+            Ok(Err(NotCaptured::Compile(error))) if error.is_passing() => {
                 tracing::debug!("plugin {name}: a configuration is not captured yet: {error}");
                 filter.put_off_snapshot();
             }

@@ -12,6 +12,7 @@ use crate::account::Account;
 use crate::call_state::CallState;
 use crate::caretaker::Caretaker;
 use crate::code_cache::CodeCache;
+use crate::compiler::{Compiler, Target};
 use crate::guest_memory::GuestMemory;
 use crate::pulse::{Beating, Pulse};
 use crate::slots::{Slots, Taken};
@@ -33,6 +34,8 @@ pub struct EngineSettings {
     /// Whether to count the instructions that guests execute, for their
     /// authors: it makes them slower.
     pub count_instructions: bool,
+    /// Who compiles; none: this process.
+    pub compiler: Option<Arc<dyn Compiler>>,
     /// What the engine's threads do first.
     pub thread_start: ThreadStart,
 }
@@ -72,6 +75,7 @@ pub struct Engine {
     wasmtime: wasmtime::Engine,
     allocation: Allocation,
     cache: Option<DiskCache>,
+    compiler: Option<Arc<dyn Compiler>>,
     counts_instructions: bool,
     slots: Arc<Slots>,
     plain: Linker<CallState>,
@@ -120,6 +124,7 @@ impl Engine {
             wasmtime,
             allocation,
             cache: settings.cache,
+            compiler: settings.compiler,
             counts_instructions,
             slots: Arc::new(Slots::new(slots)),
             plain,
@@ -153,6 +158,18 @@ impl Engine {
 
     pub(crate) fn cache(&self) -> Option<&DiskCache> {
         self.cache.as_ref()
+    }
+
+    pub(crate) fn compiler(&self) -> Option<&dyn Compiler> {
+        self.compiler.as_deref()
+    }
+
+    /// What its code is compiled for.
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            counts_instructions: self.counts_instructions,
+            is_short: self.allocation == Allocation::OnDemand,
+        }
     }
 
     /// Whether stores have fuel, by which instructions are counted.
@@ -251,16 +268,27 @@ fn allocate(
         }
         wanted /= 4;
     }
-    let mut config = config(count_instructions);
-    config
-        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
-        // Memories that begin small and move when they grow, since there is no
-        // room to reserve what each might need.
-        .memory_reservation(0)
-        .memory_reservation_for_growth(1 << 20)
-        .memory_guard_size(0);
-    let engine = wasmtime::Engine::new(&config)?;
+    let engine = compiling_engine(Target {
+        counts_instructions: count_instructions,
+        is_short: true,
+    })?;
     Ok((engine, Allocation::OnDemand))
+}
+
+/// An engine without a pool, whose code fits engines of this kind: a pool
+/// changes nothing about code, how memories are reserved does.
+pub(crate) fn compiling_engine(target: Target) -> Result<wasmtime::Engine, wasmtime::Error> {
+    let mut config = config(target.counts_instructions);
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    if target.is_short {
+        config
+            // Memories that begin small and move when they grow, since there is
+            // no room to reserve what each might need.
+            .memory_reservation(0)
+            .memory_reservation_for_growth(1 << 20)
+            .memory_guard_size(0);
+    }
+    wasmtime::Engine::new(&config)
 }
 
 fn config(count_instructions: bool) -> Config {

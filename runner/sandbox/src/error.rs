@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{GatewayError, printable};
+use crate::{CompileError, GatewayError, printable};
 
 /// Why a file cannot serve as a plugin. The texts are written for the author
 /// of the component or the operator who dropped it into the folder.
@@ -108,6 +108,9 @@ pub enum LoadError {
     /// It needs more than a slot of the instance pool has.
     #[error("needs more than one instance may have: {0}")]
     TooLarge(String),
+    /// The compiler did not get to its end.
+    #[error(transparent)]
+    Compile(CompileError),
     /// It could not be started.
     #[error("its instance cannot be started: {0}")]
     Start(SandboxError),
@@ -123,7 +126,8 @@ impl LoadError {
             LoadError::Encoding(text)
             | LoadError::Invalid(text)
             | LoadError::Mismatch(text)
-            | LoadError::TooLarge(text) => vec![text],
+            | LoadError::TooLarge(text)
+            | LoadError::Compile(CompileError::Crashed(text)) => vec![text],
             LoadError::UnknownImport { import, .. } => vec![import],
             LoadError::ImportVersion {
                 interface, wanted, ..
@@ -134,9 +138,10 @@ impl LoadError {
                 ..
             } => vec![interface, function],
             LoadError::ExportVersion { export, .. } => vec![export],
-            LoadError::Precompiled | LoadError::NoInterface { .. } | LoadError::Start(_) => {
-                Vec::new()
-            }
+            LoadError::Precompiled
+            | LoadError::NoInterface { .. }
+            | LoadError::Compile(_)
+            | LoadError::Start(_) => Vec::new(),
         };
         for text in texts {
             *text = printable::reason(text);

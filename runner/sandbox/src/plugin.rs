@@ -12,8 +12,8 @@ use crate::disk_cache::Keep;
 use crate::image::Image;
 use crate::instance::Instance;
 use crate::{
-    CodeOrigin, Engine, LoadError, PluginSettings, componentise, disk_cache, imports, outermost,
-    snapshot,
+    CodeOrigin, CompileError, Engine, LoadError, PluginSettings, componentise, disk_cache, imports,
+    outermost, snapshot,
 };
 
 /// A plugin that can serve calls.
@@ -152,7 +152,7 @@ fn compile(
         Kind::CoreModule => componentise::component_of(&wasm)?,
     };
     let compiled = disk_cache::component(&engine, &wasm, keep);
-    let compiled = compiled.map_err(|error| refused(&error))?;
+    let compiled = compiled.map_err(refused)?;
     let plugin = linked(engine, name, wasm, settings, compiled)?;
     Ok(Plugin {
         was_core_module: kind == Kind::CoreModule,
@@ -187,11 +187,13 @@ pub(crate) fn linked(
 
 /// wasmtime says in one breath that a component is malformed and that it is
 /// too large for a slot of the pool.
-fn refused(error: &wasmtime::Error) -> LoadError {
-    let text = format!("{error:#}");
-    match text.contains("pooling allocator") {
-        true => LoadError::TooLarge(text),
-        false => LoadError::Invalid(text),
+fn refused(error: CompileError) -> LoadError {
+    match error {
+        CompileError::Refused(text) if text.contains("pooling allocator") => {
+            LoadError::TooLarge(text)
+        }
+        CompileError::Refused(text) => LoadError::Invalid(text),
+        other => LoadError::Compile(other),
     }
 }
 

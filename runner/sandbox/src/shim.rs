@@ -18,7 +18,6 @@ use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, Export,
     ExternalKind, Instance, Parser, Payload,
 };
-use wasmtime::component::Component;
 
 use crate::outermost;
 
@@ -40,7 +39,7 @@ pub(crate) fn without(wasm: &[u8]) -> Option<Vec<u8>> {
     component.rebuilt(&detour, &main)
 }
 
-/// Which way [`compile`] goes about it, for caches of what it makes.
+/// Which way [`without`] goes about it, for caches of what is made of it.
 pub(crate) const VERSION: u32 = 1;
 
 /// Whether a component makes resources of its own.
@@ -51,21 +50,6 @@ pub(crate) fn owns_resources(wasm: &[u8]) -> bool {
             .any(|function| matches!(function, Ok(CanonicalFunction::ResourceNew { .. }))),
         _ => false,
     })
-}
-
-/// Compiles a component without the detour; as it is, should the compiler mind
-/// what became of it.
-pub(crate) fn compile(
-    engine: &wasmtime::Engine,
-    wasm: &[u8],
-) -> Result<Component, wasmtime::Error> {
-    if let Some(direct) = without(wasm) {
-        match Component::new(engine, direct) {
-            Ok(component) => return Ok(component),
-            Err(error) => tracing::debug!("a component keeps its shim: {error:#}"),
-        }
-    }
-    Component::new(engine, wasm)
 }
 
 /// More are not looked at.

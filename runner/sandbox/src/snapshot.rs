@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use wasmtime::component::{Component, Lift, WasmList};
+use wasmtime::component::{Lift, WasmList};
 use wasmtime_wizer::{ComponentInstanceState, Wizer};
 
 use crate::filter::Shared;
 use crate::image::Image;
 use crate::instance::{Instance, in_time};
 use crate::warm::WarmInstances;
-use crate::{LoadError, Plugin, SandboxError, restore, shim};
+use crate::{CompileError, LoadError, Plugin, SandboxError, Shape, restore, shim};
 
 /// A captured configuration.
 pub(crate) struct Snapshot {
@@ -43,6 +43,8 @@ pub(crate) enum NotCaptured {
     Failed(#[from] SandboxError),
     #[error("the captured component does not load: {0}")]
     Unloadable(#[from] LoadError),
+    #[error(transparent)]
+    Compile(CompileError),
 }
 
 /// What capturing a component of so many bytes will cost, in microseconds, as
@@ -62,7 +64,7 @@ pub(crate) struct Readable {
 /// Rebuilds and compiles a component so that its state can be read.
 pub(crate) fn readable(plugin: &Plugin) -> Result<Readable, NotCaptured> {
     let Rebuilt { direct, wasm } = rebuilt(plugin)?;
-    let component = Component::new(plugin.engine.wasmtime(), &wasm).map_err(unsupported)?;
+    let component = plugin.engine.compile(&wasm, Shape::AsItIs)?;
     let image = Image::link(&plugin.engine, &component)?;
     Ok(Readable { image, direct })
 }
@@ -133,6 +135,8 @@ async fn compile(filter: &Shared, wasm: &[u8]) -> Result<Snapshot, NotCaptured> 
     if let Some(restorable) = restore::with(wasm) {
         match load(filter, &restorable, true).await {
             Ok(snapshot) => return Ok(snapshot),
+            // The other way it is the same work.
+            Err(NotCaptured::Compile(error)) => return Err(error.into()),
             Err(error) => tracing::debug!("instances are not put back: {error}"),
         }
     }
@@ -142,7 +146,7 @@ async fn compile(filter: &Shared, wasm: &[u8]) -> Result<Snapshot, NotCaptured> 
 async fn load(filter: &Shared, wasm: &[u8], restorable: bool) -> Result<Snapshot, NotCaptured> {
     let engine = &filter.plugin.engine;
     let wait = filter.plugin.account.limits.wait;
-    let component = Component::new(engine.wasmtime(), wasm).map_err(unsupported)?;
+    let component = engine.compile(wasm, Shape::AsItIs)?;
     let mut image = Image::link(engine, &component)?;
     let code = component.image_range();
     // It is there to save work: it has to work.
@@ -167,6 +171,15 @@ const AS_NEW_USES: u32 = 100_000;
 
 /// How long it waits for the next.
 const AS_NEW_IDLE: Duration = Duration::from_secs(10);
+
+impl From<CompileError> for NotCaptured {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Refused(text) => NotCaptured::Unsupported(text),
+            limited => NotCaptured::Compile(limited),
+        }
+    }
+}
 
 fn unsupported(error: wasmtime::Error) -> NotCaptured {
     NotCaptured::Unsupported(format!("{error:#}"))

@@ -11,6 +11,7 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
+use crate::compiler::Compilers;
 use crate::conf_cache::ConfCache;
 use crate::metrics::{AllMetrics, Levels};
 use crate::module::Stage;
@@ -44,6 +45,8 @@ pub struct Pages {
     pub not_served: Vec<(Tenant, String)>,
     /// Whether tenants are named.
     pub names_tenants: bool,
+    /// Who compiles, unless this process does.
+    pub compilers: Option<Compilers>,
     /// Set once the runner was told to end.
     pub stopping: Arc<AtomicBool>,
 }
@@ -130,10 +133,11 @@ impl Pages {
 
     /// A line for each thing that serves and is not what lies in the folder.
     fn not_the_newest(&self) -> String {
+        let compilers = self.compilers.as_ref().and_then(Compilers::trouble);
+        let compilers = compilers.map(|trouble| format!("{}\n", one_line(&trouble)));
         let tenants = self.tenants.iter();
-        tenants
-            .map(|of| self.named(of, of.not_the_newest()))
-            .collect()
+        let tenants = tenants.map(|of| self.named(of, of.not_the_newest()));
+        compilers.into_iter().chain(tenants).collect()
     }
 
     /// Lines about a tenant, each with its name where there are several.
@@ -251,6 +255,7 @@ mod tests {
             tenants,
             not_served: not_served.into_iter().collect(),
             names_tenants,
+            compilers: None,
             stopping: Arc::default(),
         };
         assert_eq!(pages.not_ready(), missing);

@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 use crate::admin::Admin;
 use crate::admin::pages::{Content, Pages, TenantPages};
 use crate::cli::ServeOptions;
+use crate::compiler::Launcher;
 use crate::conf_cache::Tokens;
 use crate::config::{
     self, CacheSettings, Config, Isolation, ProcessEnvironment, SocketSettings, TenantConfig,
@@ -163,11 +164,13 @@ pub(super) async fn serve(
 ) -> Result<()> {
     let descriptors = file_descriptors::raise_limit();
     let all_metrics = AllMetrics::new()?;
+    let launcher = Launcher::start(if watch { REMEMBERED } else { IDLE });
+    let launcher = launcher.context("the launcher of compilers does not start")?;
     // Each of the two takes a millisecond or more.
     let (services, ownerships) = std::thread::scope(|scope| {
         let search = scope.spawn(|| ownerships(&config));
         (
-            start_tenants(&config, watch, descriptors, &all_metrics),
+            start_tenants(&config, watch, descriptors, &all_metrics, &launcher),
             search.join(),
         )
     });
@@ -182,6 +185,7 @@ pub(super) async fn serve(
     let pages = Pages {
         not_served,
         names_tenants: config.names_tenants,
+        compilers: Some(launcher.compilers()),
         ..pages(&services, all_metrics, &dropped, &stopping)
     };
     let pages: Arc<dyn Content> = Arc::new(pages);
@@ -234,6 +238,13 @@ pub(super) async fn serve(
     Ok(())
 }
 
+/// How long a compiler waits for a component before its memory is given back.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The same where an author may change a filter now and then, and should not
+/// wait for the language's interpreter to be compiled each time.
+const REMEMBERED: Duration = Duration::from_secs(900);
+
 /// What came of starting.
 struct Started {
     services: Vec<Arc<TenantService>>,
@@ -248,6 +259,7 @@ fn start_tenants(
     watch: bool,
     descriptors: u64,
     all_metrics: &AllMetrics,
+    launcher: &Launcher,
 ) -> Result<Started> {
     let (tokens, shared_out) = (Tokens::from_random(), config.names_tenants);
     let wanted = config.tenants.iter().map(|tenant| tenant.connections);
@@ -267,6 +279,7 @@ fn start_tenants(
             cache: cache_of(config, tenant),
             configuration_lifetime: config.configuration_lifetime,
             connections: connections.max(1),
+            compilers: launcher.compilers(),
             thread_start: match shared_out {
                 true => thread_start(&tenant.tenant, tenant.share, true),
                 false => ThreadStart::default(),
@@ -337,6 +350,7 @@ fn pages(
         tenants: tenants.collect(),
         not_served: Vec::new(),
         names_tenants: false,
+        compilers: None,
         stopping: Arc::clone(stopping),
     }
 }

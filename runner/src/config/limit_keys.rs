@@ -165,6 +165,10 @@ limit_keys! {
         prepare_ms = 10_000;
         /// The largest module that is loaded, MiB.
         module_mib = 64;
+        /// How long compiling one component may take, s.
+        compile_s = 60;
+        /// Memory of a compiler, MiB.
+        compile_mib = 2_048;
         /// Key-value storage, MiB.
         key_value_mib = 16;
     }

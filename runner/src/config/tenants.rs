@@ -92,6 +92,10 @@ pub struct TenantConfig {
     pub guest_memory: usize,
     /// Bytes that snapshots of configured instances may take.
     pub snapshot_memory: usize,
+    /// How long compiling one component may take.
+    pub compile_time: Duration,
+    /// Bytes that a compiler may take.
+    pub compile_memory: usize,
     /// Bytes that its key-value storage may take.
     pub key_value_size: usize,
 }
@@ -282,6 +286,8 @@ impl Source {
             )?),
             guest_memory: mib(at_least_one("guest_memory_mib", limits.guest_memory_mib)?),
             snapshot_memory: mib(at_least_one("snapshots_mib", limits.snapshots_mib)?),
+            compile_time: Duration::from_secs(at_least_one("compile_s", limits.compile_s)?.into()),
+            compile_memory: mib(at_least_one("compile_mib", limits.compile_mib)?),
             key_value_size: mib(at_least_one("key_value_mib", limits.key_value_mib)?),
         })
     }

@@ -127,6 +127,7 @@ impl Workshop {
             snapshot_memory: 0,
             cache: open_cache(cache),
             count_instructions: true,
+            compiler: None,
             thread_start: ThreadStart::default(),
         };
         let engine = Engine::start(settings)

@@ -27,7 +27,7 @@ use self::entry::SealedFile;
 use self::folder::{Folder, ReadError};
 use self::key::Key;
 use self::secret::Secret;
-use crate::{Engine, shim};
+use crate::{CompileError, Engine, Shape};
 
 /// Where the native code of a component came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,8 @@ impl DiskCache {
         engine: &wasmtime::Engine,
         wasm: &[u8],
         keep: Keep,
-    ) -> Result<(Component, CodeOrigin), wasmtime::Error> {
+        compile: impl FnOnce(&[u8]) -> Result<Component, CompileError>,
+    ) -> Result<(Component, CodeOrigin), CompileError> {
         let started = Instant::now();
         let key = Key::new(engine, wasm);
         match self.read(engine, &key) {
@@ -129,7 +130,7 @@ impl DiskCache {
                 self.shown(&key)
             ),
         }
-        let component = shim::compile(engine, wasm)?;
+        let component = compile(wasm)?;
         if keep == Keep::Now {
             self.keep(&key, &component);
         }
@@ -213,18 +214,16 @@ pub(crate) enum Keep {
 /// the code is there. May compile, so it belongs on a thread that may block.
 ///
 /// # Errors
-/// wasmtime's, where the component cannot be compiled.
+/// [`CompileError`], where it has to be compiled and cannot be.
 pub(crate) fn component(
     engine: &Engine,
     wasm: &[u8],
     keep: Keep,
-) -> Result<(Component, CodeOrigin), wasmtime::Error> {
+) -> Result<(Component, CodeOrigin), CompileError> {
+    let compile = |wasm: &[u8]| engine.compile(wasm, Shape::WithoutShim);
     match engine.cache() {
-        Some(cache) => cache.component(engine.wasmtime(), wasm, keep),
-        None => Ok((
-            shim::compile(engine.wasmtime(), wasm)?,
-            CodeOrigin::Compiled,
-        )),
+        Some(cache) => cache.component(engine.wasmtime(), wasm, keep, compile),
+        None => Ok((compile(wasm)?, CodeOrigin::Compiled)),
     }
 }
 

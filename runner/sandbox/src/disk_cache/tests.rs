@@ -32,6 +32,18 @@ fn is(component: &Component, name: &str) -> bool {
     component.get_export_index(None, name).is_some()
 }
 
+/// What the cache has, or what is compiled on the spot.
+fn load(
+    cache: &DiskCache,
+    engine: &Engine,
+    wasm: &[u8],
+) -> Result<(Component, CodeOrigin), CompileError> {
+    cache.component(engine, wasm, Keep::Now, |wasm| {
+        let compiled = Component::new(engine, wasm);
+        compiled.map_err(|error| CompileError::Refused(format!("{error:#}")))
+    })
+}
+
 /// A folder with the component `mine` and another one in it.
 struct Installation {
     parent: TempDir,
@@ -61,10 +73,8 @@ impl Installation {
     /// As a process that was just started does it. Whatever is in the folder,
     /// the component must be the one that was asked for.
     fn load(&self, name: &str) -> CodeOrigin {
-        let (component, origin) = self
-            .open()
-            .component(&self.engine, &wasm(name), Keep::Now)
-            .expect("a component");
+        let (component, origin) =
+            load(&self.open(), &self.engine, &wasm(name)).expect("a component");
         assert!(is(&component, name), "{name} is another component");
         origin
     }
@@ -322,7 +332,7 @@ fn a_place_that_cannot_be_written_should_not_keep_a_component_from_loading() {
         let cache = here.open();
         harm(&here);
         for _ in 0..2 {
-            let loaded = cache.component(&here.engine, &wasm("mine"), Keep::Now);
+            let loaded = load(&cache, &here.engine, &wasm("mine"));
             let (component, origin) = loaded.expect(what);
             assert_eq!(origin, CodeOrigin::Compiled, "{what}");
             assert!(is(&component, "mine"), "{what}");
@@ -343,7 +353,7 @@ fn a_read_only_folder_should_serve_what_it_has() {
 fn a_component_that_cannot_be_compiled_should_be_wasmtimes_error() {
     let here = Installation::new();
     let broken = b"\0asm\x0d\0\x01\0\x07\xff";
-    let result = here.open().component(&here.engine, broken, Keep::Now);
+    let result = load(&here.open(), &here.engine, broken);
     let error = result.expect_err("not a component");
     let plain = Component::new(&here.engine, broken).expect_err("not a component");
     assert_eq!(format!("{error:#}"), format!("{plain:#}"));
@@ -384,9 +394,7 @@ fn what_was_used_longest_ago_should_go_first() {
 
     // The sizes differ by the length of a name at most.
     let three = DiskCache::open(&here.folder(), 3 * size + size / 2).expect("a cache");
-    three
-        .component(&here.engine, &wasm("fourth"), Keep::Now)
-        .expect("loads");
+    load(&three, &here.engine, &wasm("fourth")).expect("loads");
     let kept = ["mine", "other", "third", "fourth"].map(there);
     assert_eq!(kept, [true, false, true, true]);
     assert!(
@@ -398,15 +406,13 @@ fn what_was_used_longest_ago_should_go_first() {
     let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
     set_used("fourth", tomorrow);
     let one = DiskCache::open(&here.folder(), size + size / 2).expect("a cache");
-    one.component(&here.engine, &wasm("fifth"), Keep::Now)
-        .expect("loads");
+    load(&one, &here.engine, &wasm("fifth")).expect("loads");
     let kept = ["mine", "third", "fourth", "fifth"].map(there);
     assert_eq!(kept, [false, false, false, true]);
 
     // What is larger than the whole cache is not kept, and drops nothing.
     let none = DiskCache::open(&here.folder(), size / 2).expect("a cache");
-    none.component(&here.engine, &wasm("sixth"), Keep::Now)
-        .expect("loads");
+    load(&none, &here.engine, &wasm("sixth")).expect("loads");
     assert!(there("fifth") && !there("sixth"));
 }
 
@@ -422,9 +428,7 @@ fn two_that_start_at_once_should_share_a_folder() {
                 scope.spawn(|| {
                     let cache = DiskCache::open(&folder, PLENTY).expect("a cache");
                     for name in names {
-                        let loaded = cache
-                            .component(&engine, &wasm(name), Keep::Now)
-                            .expect(name);
+                        let loaded = load(&cache, &engine, &wasm(name)).expect(name);
                         assert!(is(&loaded.0, name), "{name}");
                     }
                 });
@@ -433,9 +437,7 @@ fn two_that_start_at_once_should_share_a_folder() {
         let cache = DiskCache::open(&folder, PLENTY).expect("a cache");
         for name in names {
             // Sealed with the secret that they agreed on.
-            let (_, origin) = cache
-                .component(&engine, &wasm(name), Keep::Now)
-                .expect(name);
+            let (_, origin) = load(&cache, &engine, &wasm(name)).expect(name);
             assert_eq!(origin, CodeOrigin::DiskCache, "{name}");
         }
         let drafts = fs::read_dir(&folder).expect("folder").flatten();
