@@ -105,7 +105,7 @@ fn assert_same(how: &str, fresh: &Outcome, other: &Outcome) {
 fn settings() -> PluginSettings {
     static DEFAULTS: OnceLock<PluginSettings> = OnceLock::new();
     let defaults = DEFAULTS.get_or_init(|| super::configuration::defaults().plugins.others);
-    let mut settings = *defaults;
+    let mut settings = defaults.clone();
     settings.limits.memory = 16 << 20;
     settings.limits.handler_time = Duration::from_millis(20);
     settings.limits.configure_time = Duration::from_millis(20);

@@ -13,6 +13,7 @@ use crate::call_state::CallState;
 use crate::caretaker::Caretaker;
 use crate::code_cache::CodeCache;
 use crate::guest_memory::GuestMemory;
+use crate::imports::Needed;
 use crate::pulse::{Beating, Pulse};
 use crate::slots::{Slots, Taken};
 use crate::slow_lane::SlowLane;
@@ -74,6 +75,7 @@ pub struct Engine {
     slots: Arc<Slots>,
     plain: Linker<CallState>,
     with_wasi: Linker<CallState>,
+    with_wasi_http: Linker<CallState>,
     caretaker: Caretaker,
     pulse: Arc<Pulse>,
     memory: Arc<GuestMemory>,
@@ -96,6 +98,8 @@ impl Engine {
         host::link(&mut plain)?;
         let mut with_wasi = plain.clone();
         host::link_wasi(&mut with_wasi)?;
+        let mut with_wasi_http = with_wasi.clone();
+        host::wasi_http::link(&mut with_wasi_http)?;
         let slots = match allocation {
             Allocation::Pooled { instances } => instances,
             Allocation::OnDemand => settings.instances.min(ON_DEMAND_INSTANCES),
@@ -122,6 +126,7 @@ impl Engine {
             slots: Arc::new(Slots::new(slots)),
             plain,
             with_wasi,
+            with_wasi_http,
             caretaker: Caretaker::start(settings.snapshot_memory)?,
             kept: Arc::default(),
         }))
@@ -158,11 +163,11 @@ impl Engine {
         self.counts_instructions
     }
 
-    pub(crate) fn linker(&self, with_wasi: bool) -> &Linker<CallState> {
-        if with_wasi {
-            &self.with_wasi
-        } else {
-            &self.plain
+    pub(crate) fn linker(&self, needed: Needed) -> &Linker<CallState> {
+        match needed {
+            Needed::Own => &self.plain,
+            Needed::Wasi => &self.with_wasi,
+            Needed::WasiHttp => &self.with_wasi_http,
         }
     }
 

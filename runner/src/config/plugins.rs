@@ -2,6 +2,7 @@
 //! plugin that is named need not be there, and this must not know whether it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sandbox::{InstancePolicy, PluginSettings, SnapshotPolicy};
@@ -27,7 +28,7 @@ impl Plugins {
     /// How the plugin of this name runs.
     #[must_use]
     pub fn of(&self, name: &str) -> PluginSettings {
-        *self.named.get(name).unwrap_or(&self.others)
+        self.named.get(name).unwrap_or(&self.others).clone()
     }
 }
 
@@ -46,6 +47,7 @@ impl Source {
             snapshot: SnapshotPolicy::Auto,
             instances: InstancePolicy::Fresh,
             keep_failed_calls: policy.needs_failed_calls(),
+            grants: Arc::default(),
         };
         let (mut named, mut policies) = (BTreeMap::new(), BTreeMap::new());
         for (name, plugin) in &raw.plugins {
@@ -58,6 +60,7 @@ impl Source {
                 snapshot: snapshot(plugin),
                 instances: self.instances(name, plugin)?,
                 keep_failed_calls: own.needs_failed_calls(),
+                grants: Arc::default(),
             };
             named.insert(name.clone(), settings);
             policies.insert(name.clone(), own);
