@@ -33,7 +33,7 @@ pub fn run(options: &CheckOptions) -> Result<()> {
     let description = candidate.plugin.describe();
     let mut out = anstream::stdout();
     identity(&mut out, &options.file, &name, &description)?;
-    interfaces(&mut out, &description)?;
+    interfaces(&mut out, &name, &description)?;
     costs(&mut out, &candidate, &description, &limits)?;
     Ok(())
 }
@@ -73,7 +73,11 @@ fn identity(
     Ok(())
 }
 
-fn interfaces(out: &mut impl Write, description: &Description) -> std::io::Result<()> {
+fn interfaces(
+    out: &mut impl Write,
+    name: &str,
+    description: &Description,
+) -> std::io::Result<()> {
     // What an interpreter exports beside is nobody's business.
     let ours = |export: &&String| export.starts_with("apisix:");
     for export in description.exports.iter().filter(ours) {
@@ -102,7 +106,13 @@ fn interfaces(out: &mut impl Write, description: &Description) -> std::io::Resul
              milliseconds, all else is empty{DIM:#}"
         )?;
     }
-    writeln!(out, "  needs         no grants")
+    if description.grants.is_empty() {
+        return writeln!(out, "  needs         no grants");
+    }
+    for grant in &description.grants {
+        writeln!(out, "  needs         {}", grant.line(name))?;
+    }
+    Ok(())
 }
 
 fn costs(
