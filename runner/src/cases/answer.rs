@@ -109,7 +109,10 @@ mod tests {
     fn an_answer_should_be_a_response_or_an_error() {
         for (text, expected) in [
             ("{url: /}", Some("Ok 200")),
-            ("{url: /, status: 403, body: {a: 1}}", Some(r#"Ok 403 {"a":1}"#)),
+            (
+                "{url: /, status: 403, body: {a: 1}}",
+                Some(r#"Ok 403 {"a":1}"#),
+            ),
             ("{url: /, error: timeout}", Some("Err / was to fail so")),
             ("{url: /, error: late}", None),
             ("{url: /, status: 99}", None),
@@ -119,7 +122,9 @@ mod tests {
             let answer = written.answer().ok().map(|answer| match answer.result {
                 Ok(response) => {
                     let body = String::from_utf8_lossy(&response.body).into_owned();
-                    format!("Ok {} {body}", response.status).trim_end().to_owned()
+                    format!("Ok {} {body}", response.status)
+                        .trim_end()
+                        .to_owned()
                 }
                 Err(error) => format!("Err {error}"),
             });

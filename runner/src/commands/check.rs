@@ -73,11 +73,7 @@ fn identity(
     Ok(())
 }
 
-fn interfaces(
-    out: &mut impl Write,
-    name: &str,
-    description: &Description,
-) -> std::io::Result<()> {
+fn interfaces(out: &mut impl Write, name: &str, description: &Description) -> std::io::Result<()> {
     // What an interpreter exports beside is nobody's business.
     let ours = |export: &&String| export.starts_with("apisix:");
     for export in description.exports.iter().filter(ours) {

@@ -124,12 +124,7 @@ impl KeyValue for TrialStore {
         at_once(Ok(value))
     }
 
-    fn set<'a>(
-        &'a self,
-        key: &'a str,
-        value: Bytes,
-        lifetime: Option<Duration>,
-    ) -> Stored<'a, ()> {
+    fn set<'a>(&'a self, key: &'a str, value: Bytes, lifetime: Option<Duration>) -> Stored<'a, ()> {
         let value = Value {
             bytes: value,
             gone: end_of(lifetime),
