@@ -14,18 +14,21 @@ use sandbox::{
 };
 
 /// Answers every request alike, after some time.
-pub struct Server {
-    pub result: Result<OutboundResponse, OutboundError>,
-    pub after: Duration,
-    pub asked: Mutex<Vec<OutboundRequest>>,
+pub(crate) struct Server {
+    pub(crate) result: Result<OutboundResponse, OutboundError>,
+    pub(crate) after: Duration,
+    pub(crate) asked: Mutex<Vec<OutboundRequest>>,
 }
 
 impl Server {
-    pub fn answering(result: Result<OutboundResponse, OutboundError>) -> Arc<Self> {
+    pub(crate) fn answering(result: Result<OutboundResponse, OutboundError>) -> Arc<Self> {
         Server::slowly(result, Duration::ZERO)
     }
 
-    pub fn slowly(result: Result<OutboundResponse, OutboundError>, after: Duration) -> Arc<Self> {
+    pub(crate) fn slowly(
+        result: Result<OutboundResponse, OutboundError>,
+        after: Duration,
+    ) -> Arc<Self> {
         Arc::new(Server {
             result,
             after,
@@ -44,7 +47,7 @@ impl Outbound for Server {
     }
 }
 
-pub fn response(status: u16, body: &'static str) -> OutboundResponse {
+pub(crate) fn response(status: u16, body: &'static str) -> OutboundResponse {
     OutboundResponse {
         status,
         headers: vec![("x-of".into(), b"the server".to_vec())],
@@ -54,11 +57,11 @@ pub fn response(status: u16, body: &'static str) -> OutboundResponse {
 
 /// Numbers and texts, and what was asked of it.
 #[derive(Default)]
-pub struct Store {
-    pub values: Mutex<BTreeMap<String, Bytes>>,
-    pub asked: Mutex<Vec<String>>,
+pub(crate) struct Store {
+    pub(crate) values: Mutex<BTreeMap<String, Bytes>>,
+    pub(crate) asked: Mutex<Vec<String>>,
     /// How long every answer takes.
-    pub after: Duration,
+    pub(crate) after: Duration,
 }
 
 impl Store {
@@ -114,13 +117,13 @@ impl KeyValue for Store {
     }
 }
 
-pub fn secrets(values: &[(&str, &str)]) -> Arc<Secrets> {
+pub(crate) fn secrets(values: &[(&str, &str)]) -> Arc<Secrets> {
     let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     Arc::new(values.iter().map(pair).collect())
 }
 
 /// Every grant there is.
-pub fn everything() -> Grants {
+pub(crate) fn everything() -> Grants {
     Grants {
         http: Some(Server::answering(Ok(response(200, "")))),
         key_value: Some(Arc::new(Store::default())),
@@ -130,7 +133,7 @@ pub fn everything() -> Grants {
 }
 
 /// Always the same.
-pub struct Request;
+pub(crate) struct Request;
 
 impl RequestSource for Request {
     fn id(&self) -> u32 {
@@ -157,7 +160,7 @@ impl RequestSource for Request {
 }
 
 /// Nobody asks it.
-pub struct NoGateway;
+pub(crate) struct NoGateway;
 
 impl Gateway for NoGateway {
     fn ask<'a>(
@@ -170,7 +173,7 @@ impl Gateway for NoGateway {
 }
 
 /// An environment without anything.
-pub struct Nothing;
+pub(crate) struct Nothing;
 
 impl Environment for Nothing {
     fn get(&self, _: &str) -> Option<String> {

@@ -4,7 +4,7 @@
 use harness::Guest;
 
 /// Address 0 holds "ok" and `next`.
-pub const PASS: &str = "i32.const 0";
+pub(crate) const PASS: &str = "i32.const 0";
 
 /// Constant texts: a key of 3 bytes at 512, a value of 5 at 520, a name of 5 at
 /// 528. And `$report`, which makes an error of a text.
@@ -25,7 +25,7 @@ const ITEMS: &str = r#"
 
 /// A filter of requests that imports one function as `$f`, which takes the
 /// address of its result behind its parameters.
-pub fn importing(
+pub(crate) fn importing(
     interface: &str,
     function: &str,
     parameters: &str,
@@ -44,7 +44,7 @@ pub fn importing(
 
 /// Calls a function with these arguments, and reports the error, whose payload
 /// is so far behind the result's beginning, or what `otherwise` says.
-pub fn reporting(arguments: &str, payload: u32, otherwise: &str) -> String {
+pub(crate) fn reporting(arguments: &str, payload: u32, otherwise: &str) -> String {
     format!(
         "(call $f {arguments} (i32.const 64))
         (if (result i32) (i32.load8_u (i32.const 64))
@@ -52,4 +52,36 @@ pub fn reporting(arguments: &str, payload: u32, otherwise: &str) -> String {
             (else {otherwise}))",
         64 + payload
     )
+}
+
+/// A filter of requests, as a core module for WASI preview 1, that has `$print`.
+/// The adapter allocates in the guest, pages at a time, so the allocator has to
+/// be one.
+pub(crate) fn printing(on_request: &str) -> Vec<u8> {
+    let items = r#"
+        (import "wasi_snapshot_preview1" "fd_write"
+            (func $fd_write (param i32 i32 i32 i32) (result i32)))
+        (data (i32.const 520) "value\n")
+        (global $room (mut i32) (i32.const 4096))
+        (func $print (param $at i32) (param $bytes i32)
+            (i32.store (i32.const 256) (local.get $at))
+            (i32.store (i32.const 260) (local.get $bytes))
+            (drop (call $fd_write (i32.const 1) (i32.const 256) (i32.const 1) (i32.const 264))))"#;
+    let mut guest = Guest::request_filter(items, PASS, on_request);
+    guest.wat = guest
+        .wat
+        .replace(
+            r#"(memory (export "memory") 1)"#,
+            r#"(memory (export "memory") 8)"#,
+        )
+        .replace(
+            "(result i32) i32.const 1024)",
+            "(result i32) (local $at i32)
+               (local.set $at (i32.and
+                 (i32.add (global.get $room) (i32.sub (local.get 2) (i32.const 1)))
+                 (i32.sub (i32.const 0) (local.get 2))))
+               (global.set $room (i32.add (local.get $at) (local.get 3)))
+               (local.get $at))",
+        );
+    guest.core_module()
 }

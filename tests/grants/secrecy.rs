@@ -2,17 +2,19 @@
 //! whatever the filter does with them. And what a filter sees of time and
 //! chance.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 use std::time::Duration;
 
-use harness::modules;
-use sandbox::{Filter, Grants, Randomness, SandboxError};
-use tracing::Subscriber;
+use sandbox::{Grants, Randomness};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::Bench;
 use crate::fakes::{everything, secrets};
-use crate::guests::{PASS, importing, reporting};
+use crate::guests::{PASS, importing, printing, reporting};
 
 const NAME: &str = "(i32.const 528) (i32.const 5)";
 const VALUE: &str = "s3cret-value";
@@ -55,13 +57,17 @@ fn a_secret_should_reach_its_filter_and_no_reason_of_a_failure() {
     }
 }
 
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread logged, as text and as JSON.
+    static LOGGED: RefCell<[Vec<u8>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+}
+
+/// Writes one of the two.
+struct Log(usize);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("not poisoned").write(bytes)
+        LOGGED.with_borrow_mut(|logged| logged[self.0].write(bytes))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -69,23 +75,20 @@ impl Write for Log {
     }
 }
 
-impl Log {
-    /// What is logged meanwhile, every event there is among it.
-    fn of(json: bool, work: impl FnOnce()) -> String {
-        let log = Log::default();
-        let writer = log.clone();
-        let layer = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || writer.clone());
-        let subscriber: Box<dyn Subscriber + Send + Sync> = match json {
-            true => Box::new(layer.json().finish()),
-            false => Box::new(layer.finish()),
-        };
-        tracing::subscriber::with_default(subscriber, work);
-        let bytes = log.0.lock().expect("not poisoned").clone();
-        String::from_utf8(bytes).expect("text")
-    }
+/// What this thread logs meanwhile, every event there is among it: as text and
+/// as JSON.
+fn logged(work: impl FnOnce()) -> [String; 2] {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let text = fmt::layer().with_ansi(false).with_writer(|| Log(0));
+        let json = fmt::layer().json().with_writer(|| Log(1));
+        tracing_subscriber::registry().with(text).with(json).init();
+    });
+    LOGGED.take();
+    work();
+    LOGGED
+        .take()
+        .map(|log| String::from_utf8(log).expect("text"))
 }
 
 #[test]
@@ -106,10 +109,10 @@ fn a_secret_should_stand_in_no_log() {
     );
     let bench = granting(&[("TOKEN", VALUE)]);
     let filter = bench.filter(guest.build(), "");
-    for json in [false, true] {
-        let log = Log::of(json, || {
-            assert!(bench.call(&filter).is_ok());
-        });
+    let logs = logged(|| {
+        assert!(bench.call(&filter).is_ok());
+    });
+    for log in logs {
         assert!(log.matches("[secret TOKEN]").count() >= 5, "{log}");
         let of_host_calls = log
             .lines()
@@ -125,31 +128,32 @@ fn a_secret_should_stand_in_no_log() {
     }
 }
 
-/// Whatever way it takes: this one prints.
 #[test]
 fn a_printed_secret_should_stand_in_no_log() {
-    let bench = Bench::granting(Grants {
-        secrets: Some(secrets(&[("TOKEN", "n-python")])),
-        ..Grants::none()
-    });
-    let python = modules::examples().join("../languages/modules/in-python.wasm");
-    let wasm = std::fs::read(python).expect("run `./just languages`");
-    let plugin = bench.load(wasm).expect("it loads");
-    let configuration = "n-python is no JSON";
-    let filter = Filter::new(plugin, configuration.as_bytes().into(), Arc::from("r"));
-    let log = Log::of(false, || match bench.call(&filter) {
-        Err(SandboxError::ConfigurationRejected(reason)) => {
-            assert!(!reason.contains("n-python"), "{reason}");
-        }
-        other => panic!("{other:?}"),
-    });
-    let lines = log
-        .lines()
-        .filter(|line| !line.contains("sandbox::bindings"));
-    assert!(
-        lines.clone().all(|line| !line.contains("n-python")),
-        "{log}"
-    );
+    // A line of which the log has 8 KiB, with a secret wherever it is cut.
+    let long = "(loop $again
+        (memory.copy (i32.add (i32.const 300000) (local.get $bytes)) (i32.const 520) (i32.const 5))
+        (local.set $bytes (i32.add (local.get $bytes) (i32.const 5)))
+        (br_if $again (i32.lt_u (local.get $bytes) (i32.const 9000))))
+        (call $print (i32.const 300000) (i32.const 9000))";
+    for (body, expected) in [
+        (
+            "(call $print (i32.const 520) (i32.const 6))",
+            "[secret TOKEN]",
+        ),
+        (long, "[cut]"),
+    ] {
+        let body = format!("(local $bytes i32) {body} {PASS}");
+        let bench = granting(&[("TOKEN", "value")]);
+        let filter = bench.filter(printing(&body), "");
+        let [log, _] = logged(|| {
+            assert!(bench.call(&filter).is_ok());
+        });
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(" INFO ")).collect();
+        assert!(!lines.is_empty(), "{log}");
+        let is_redacted = |line: &&str| line.contains(expected) && !line.contains("valu");
+        assert!(lines.iter().all(is_redacted), "{lines:?}");
+    }
 }
 
 #[test]
@@ -198,19 +202,41 @@ fn fixed_numbers_should_be_the_same_in_every_instance_and_let_it_be_captured() {
     assert!(real.call(&filter).is_err(), "another number");
 }
 
-/// It draws as it starts, for the order of its dictionaries.
+/// Languages draw as they start, for the order of their dictionaries, and WASI
+/// has three ways to do so.
 #[test]
-fn python_should_be_captured_where_its_numbers_are_fixed() {
-    let python = modules::examples().join("../languages/modules/in-python.wasm");
-    let wasm = std::fs::read(python).expect("run `./just languages`");
-    for (random, expected) in [(Randomness::Fixed, true), (Randomness::Real, false)] {
+fn numbers_of_wasi_should_be_fixed_too() {
+    let wit = "
+        package wasi:random@0.2.0 {
+            interface random { get-random-u64: func() -> u64; }
+            interface insecure { get-insecure-random-u64: func() -> u64; }
+            interface insecure-seed { insecure-seed: func() -> tuple<u64, u64>; }
+        }
+        /// A filter of requests.";
+    let interfaces = "import types;\n    import wasi:random/random@0.2.0;\n    import \
+                      wasi:random/insecure@0.2.0;\n    import wasi:random/insecure-seed@0.2.0;\n    \
+                      import request;";
+    let items = r#"
+        (import "wasi:random/random@0.2.0" "get-random-u64" (func $a (result i64)))
+        (import "wasi:random/insecure@0.2.0" "get-insecure-random-u64" (func $b (result i64)))
+        (import "wasi:random/insecure-seed@0.2.0" "insecure-seed" (func $c (param i32)))
+        (func $sum (result i64) (call $c (i32.const 64))
+            (i64.add (i64.load (i32.const 72))
+                (i64.add (i64.load (i32.const 64)) (i64.add (call $a) (call $b)))))"#;
+    let draw = "(i64.store (i32.const 900) (call $sum)) i32.const 0";
+    let again = "(if (i64.ne (call $sum) (i64.load (i32.const 900))) (then unreachable))
+        i32.const 0";
+    let wasm = harness::Guest::request_filter(items, draw, again)
+        .against("/// A filter of requests.", wit)
+        .against("import types;\n    import request;", interfaces)
+        .build();
+    for (random, is_captured) in [(Randomness::Fixed, true), (Randomness::Real, false)] {
         let bench = Bench::granting(Grants {
             random,
             ..Grants::none()
         });
-        let filter = bench.filter(wasm.clone(), r#"{"header":"x","value":"y"}"#);
-        let captured = bench.workbench.capture(&filter, 256 << 20);
-        assert_eq!(captured, expected, "{random:?}");
-        assert!(bench.call(&filter).is_ok());
+        let filter = bench.filter(wasm.clone(), "");
+        assert_eq!(bench.workbench.capture(&filter, 64 << 20), is_captured);
+        assert_eq!(bench.call(&filter).is_ok(), is_captured);
     }
 }
