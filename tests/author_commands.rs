@@ -121,6 +121,81 @@ fn a_try_should_show_what_the_filter_came_to() {
     }
 }
 
+/// What an operator has to grant is there for whoever tries a filter, without a
+/// network.
+#[test]
+fn what_is_granted_should_come_from_the_author() {
+    let callout = example("auth-callout");
+    let answer = r#"{url: "https://auth.test/", body: "ada\n"}"#;
+    let mut arguments = vec!["try", &callout, "/", "--conf", "https://auth.test/"];
+    arguments.extend([
+        "-H",
+        "authorization: Bearer 7",
+        "--secret",
+        "AUTH_KEY=sesame",
+    ]);
+    let unanswered = printed(&runner(&arguments));
+    let why = "there is no network here, and no answer to GET https://auth.test/";
+    for part in ["+ 503", why, r#"secrets.get("AUTH_KEY") = "...""#] {
+        assert!(unanswered.contains(part), "no {part:?} in\n{unanswered}");
+    }
+    arguments.extend(["--http", answer]);
+    let answered = printed(&runner(&arguments));
+    assert!(answered.contains("+ x-user: ada"), "{answered}");
+    for text in [unanswered, answered] {
+        assert!(!text.contains("sesame"), "{text}");
+    }
+    for (option, wrong, said_of_it) in [
+        ("--secret", "AUTH_KEY", "is not NAME=VALUE"),
+        ("--http", "{url: /, error: late}", "does not fail with"),
+        ("--http", "{path: /}", "--http is an answer"),
+    ] {
+        let output = runner(&["try", &callout, "/", option, wrong]);
+        assert!(said(&output).contains(said_of_it), "{}", said(&output));
+    }
+    let checked = printed(&runner(&["check", &callout]));
+    let needed = "needs         plugins.auth-callout.grants.secrets: {NAME: {env: VARIABLE}}";
+    assert!(checked.contains(needed), "{checked}");
+}
+
+#[test]
+fn cases_should_have_answers_secrets_and_an_empty_store() {
+    let callout = r#"
+  - name: passes
+    configuration: https://auth.test/
+    secrets: {AUTH_KEY: sesame}
+    http: [{method: GET, url: "https://auth.test/", body: ada}]
+    request: {url: /, headers: {authorization: Bearer 7}}
+    expect: {request: {headers: {x-user: ada}}}
+  - name: fails
+    configuration: https://auth.test/
+    secrets: {AUTH_KEY: sesame}
+    http:
+      - {method: POST, url: "https://auth.test/"}
+      - {url: "https://auth.test/", error: timeout}
+    request: {url: /, headers: {authorization: Bearer 7}}
+    expect: {stop: {status: 503}, log: [was to fail so]}
+  - name: lacks a secret
+    configuration: https://auth.test/
+    expect: {rejected: AUTH_KEY}
+"#;
+    let limit = "
+  - {name: one, configuration: 1 60, request: {url: /}, expect: {request: {}}}
+  - {name: another, configuration: 1 60, request: {url: /}, expect: {request: {}}}
+  - {name: none, configuration: 0 60, request: {url: /}, expect: {stop: {status: 429}}}
+";
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("cases.yaml");
+    for (name, cases) in [("auth-callout", callout), ("rate-limit", limit)] {
+        std::fs::write(&file, format!("cases:{cases}")).expect("file");
+        let file = file.to_str().expect("UTF-8");
+        let output = runner(&["test", file, "--filter", &example(name)]);
+        let text = printed(&output);
+        assert!(output.status.success(), "{text}{}", said(&output));
+        assert!(text.contains("3 passed, 0 failed"), "{text}");
+    }
+}
+
 #[test]
 fn what_fails_should_say_why_after_what_it_did() {
     let folder = tempfile::tempdir().expect("temporary folder");

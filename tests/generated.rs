@@ -10,12 +10,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// What a generator makes of the world `filter`, by file name.
-fn generated(mut generator: Box<dyn WorldGenerator>) -> Vec<(String, Vec<u8>)> {
+/// What a generator makes of a world, by file name. Bindings are of `filter`:
+/// toolchains that import a whole world would import what needs a grant.
+fn generated(world: &str, mut generator: Box<dyn WorldGenerator>) -> Vec<(String, Vec<u8>)> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(root().join("wit")).expect("wit/");
     let world = resolve
-        .select_world(&[package], Some("filter"))
+        .select_world(&[package], Some(world))
         .expect("the world");
     let mut files = Files::default();
     generator
@@ -41,7 +42,10 @@ fn assert_is(file: &str, expected: &[u8]) {
 
 #[test]
 fn the_reference_should_be_that_of_the_interface() {
-    let files = generated(wit_bindgen_markdown::Opts::default().build());
+    let files = generated(
+        "filter-with-services",
+        wit_bindgen_markdown::Opts::default().build(),
+    );
     let (_, text) = files
         .iter()
         .find(|(name, _)| name.ends_with(".md"))
@@ -51,7 +55,7 @@ fn the_reference_should_be_that_of_the_interface() {
 
 #[test]
 fn the_bindings_for_c_should_be_those_of_the_interface() {
-    let files = generated(wit_bindgen_c::Opts::default().build());
+    let files = generated("filter", wit_bindgen_c::Opts::default().build());
     assert_eq!(files.len(), 3, "a header, a source and an object");
     for (name, bytes) in files {
         assert_is(&format!("templates/c/bindings/{name}"), &bytes);
@@ -68,7 +72,7 @@ fn the_bindings_for_go_should_be_those_of_the_interface() {
         pkg_name: Some("my-filter/apisix/internal".into()),
         ..wit_bindgen_go::Opts::default()
     };
-    let files = generated(options.build());
+    let files = generated("filter", options.build());
     let mut compared = 0;
     for (name, bytes) in files {
         // Beside each there is a file that says nothing, so that Go takes

@@ -29,6 +29,10 @@ pub mod base {
                 import apisix:filter/log@0.1.0;
                 import apisix:filter/clock@0.1.0;
                 import apisix:filter/plugin@0.1.0;
+                import apisix:filter/http@0.1.0;
+                import apisix:filter/key-value@0.1.0;
+                import apisix:filter/secrets@0.1.0;
+                import apisix:filter/random@0.1.0;
                 export apisix:filter/configuration@0.1.0;
             }
         ",
@@ -37,6 +41,9 @@ pub mod base {
         with: {
             "apisix:filter/types@0.1.0": crate::types,
             "apisix:filter/log@0.1.0/level": crate::types::Level,
+            "apisix:filter/http@0.1.0/error": crate::http::Error,
+            "apisix:filter/http@0.1.0/response": crate::http::Answer,
+            "apisix:filter/key-value@0.1.0/error": crate::key_value::Error,
         },
         // `&str` instead of `String` where the host only looks.
         ownership: Borrowing { duplicate_if_necessary: false },

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Error;
+use crate::{Error, http, key_value};
 
 /// The reason a filter could not do its work. It goes to the runner's log,
 /// never to the client.
@@ -18,6 +18,11 @@ impl Failure {
         Failure(reason.to_string())
     }
 
+    /// Not `to_string`: formatting machinery would be a third of a small filter.
+    fn of(kind: &str, text: &str) -> Self {
+        Failure([kind, ": ", text].concat())
+    }
+
     /// The reason.
     pub fn text(&self) -> &str {
         &self.0
@@ -31,12 +36,19 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        // Not `to_string`: formatting machinery would be a third of a small
-        // filter.
-        let mut text = String::from(error.kind());
-        text.push_str(": ");
-        text.push_str(error.text());
-        Failure(text)
+        Failure::of(error.kind(), error.text())
+    }
+}
+
+impl From<http::Error> for Failure {
+    fn from(error: http::Error) -> Self {
+        Failure::of(error.kind(), error.text())
+    }
+}
+
+impl From<key_value::Error> for Failure {
+    fn from(error: key_value::Error) -> Self {
+        Failure::of(error.kind(), error.text())
     }
 }
 

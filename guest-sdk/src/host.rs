@@ -4,8 +4,12 @@
 
 pub mod chain;
 pub mod clock;
+pub mod http;
+pub mod key_value;
 pub mod log;
 pub mod plugin;
+pub mod random;
 pub(crate) mod request;
 pub(crate) mod response;
+pub mod secrets;
 pub mod variables;

@@ -35,7 +35,9 @@
 //! ```
 //!
 //! Besides the [`Request`] or [`Response`] a filter has [`variables`],
-//! [`chain`], [`log`], [`clock`] and [`plugin`]. There is nothing else: no
+//! [`chain`], [`log`], [`clock`], [`plugin`] and [`random`]. What the operator
+//! grants it has too: [`http`], [`key_value`] and [`secrets`]; a filter that calls
+//! one of these and was not granted it is not loaded. There is nothing else: no
 //! files, no sockets, no environment.
 //!
 //! # Building
@@ -76,7 +78,7 @@ pub use failure::Failure;
 pub use filter::{Filter, RequestFilter, ResponseFilter};
 pub use host::request::Request;
 pub use host::response::Response;
-pub use host::{chain, clock, log, plugin, variables};
+pub use host::{chain, clock, http, key_value, log, plugin, random, secrets, variables};
 pub use types::{ArgEntry, ArgEntryBytes, Error, HeaderEntry, HeaderEntryBytes};
 pub use verdict::{StopResponse, Verdict};
 

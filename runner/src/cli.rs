@@ -199,6 +199,12 @@ pub struct TryOptions {
     /// upstream: a status, or JSON or YAML, or @FILE.
     #[arg(long, value_name = "STATUS|JSON|@FILE")]
     pub response: Option<String>,
+    /// What a request of the filter comes to, as under `http` of a case.
+    #[arg(long, value_name = "JSON")]
+    pub http: Vec<String>,
+    /// A secret that is granted to the filter.
+    #[arg(long = "secret", value_name = "NAME=VALUE")]
+    pub secrets: Vec<String>,
     /// The client's address.
     #[arg(long, value_name = "IP")]
     pub source_address: Option<std::net::IpAddr>,

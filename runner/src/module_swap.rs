@@ -216,7 +216,7 @@ impl ModuleSwap {
 
     async fn load(&self, module: &Module, wasm: Vec<u8>) -> Result<Arc<Plugin>> {
         let (name, before) = (&*module.name, module.plugin());
-        let settings = self.settings.of(name).settings;
+        let settings = self.settings.of(name).settings.clone();
         let loading = Plugin::load(&self.engine, name, wasm, settings, before.as_deref());
         Ok(loading.await?)
     }

@@ -71,7 +71,10 @@ pub fn start(level: LevelFilter, format: LogFormat) -> Log {
     let filter = Targets::new()
         .with_default(level)
         .with_target(HOST_CALLS, LevelFilter::OFF)
-        .with_target("wasmtime_wasi", level.min(LevelFilter::INFO));
+        .with_target("wasmtime_wasi", level.min(LevelFilter::INFO))
+        // A line for each request that a guest gets wrong, past the guest's
+        // limits; the guest is told.
+        .with_target("wasmtime_wasi_http", LevelFilter::OFF);
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .init();

@@ -112,7 +112,7 @@ fn settings() -> PluginSettings {
             .others
             .settings
     });
-    let mut settings = *defaults;
+    let mut settings = defaults.clone();
     settings.limits.memory = 16 << 20;
     settings.limits.handler_time = Duration::from_millis(20);
     settings.limits.configure_time = Duration::from_millis(20);

@@ -4,8 +4,12 @@
 
 pub(crate) mod chain;
 pub(crate) mod clock;
+pub(crate) mod http;
+pub(crate) mod key_value;
 pub(crate) mod log;
 pub(crate) mod plugin;
+pub(crate) mod random;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod secrets;
 pub(crate) mod variables;

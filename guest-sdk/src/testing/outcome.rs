@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::call::Call;
 use super::request::SentRequest;
 use super::response::SentResponse;
+use crate::http::Outgoing;
 use crate::log::Level;
 use crate::{Failure, StopResponse, Verdict};
 
@@ -32,6 +33,10 @@ pub struct RequestOutcome {
     pub questions: Vec<String>,
     /// The values in the chain after the filter.
     pub chain: BTreeMap<String, String>,
+    /// The filter's own requests to other servers, in order.
+    pub sent: Vec<Outgoing>,
+    /// The values in the store after the filter.
+    pub key_value: BTreeMap<String, Vec<u8>>,
     /// The log.
     pub logs: Vec<LogLine>,
 }
@@ -52,6 +57,8 @@ impl RequestOutcome {
             edits: call.edits,
             questions: call.questions,
             chain: call.around.chain,
+            sent: call.around.sent,
+            key_value: call.around.key_value,
             logs: call.around.logs,
         }
     }
@@ -109,6 +116,10 @@ pub struct ResponseOutcome {
     pub questions: Vec<String>,
     /// The values in the chain after the filter.
     pub chain: BTreeMap<String, String>,
+    /// The filter's own requests to other servers, in order.
+    pub sent: Vec<Outgoing>,
+    /// The values in the store after the filter.
+    pub key_value: BTreeMap<String, Vec<u8>>,
     /// The log.
     pub logs: Vec<LogLine>,
 }
@@ -121,6 +132,8 @@ impl ResponseOutcome {
             edits: call.edits,
             questions: call.questions,
             chain: call.around.chain,
+            sent: call.around.sent,
+            key_value: call.around.key_value,
             logs: call.around.logs,
         }
     }

@@ -1,10 +1,11 @@
 //! What surrounds a call in either phase: variables, the values of earlier
-//! filters, the log, the clock, the plugin's name.
+//! filters, the log, the clock, the plugin's name, and what the operator grants.
 
 use std::collections::BTreeMap;
 
 use super::outcome::LogLine;
 use crate::Error;
+use crate::http;
 use crate::log::Level;
 
 #[derive(Clone, Debug)]
@@ -15,6 +16,14 @@ pub(super) struct Surroundings {
     pub(super) variables: BTreeMap<String, Vec<u8>>,
     pub(super) variables_error: Option<Error>,
     pub(super) chain: BTreeMap<String, String>,
+    /// URLs and what requests to them come to.
+    pub(super) http: Vec<(String, Result<http::Answer, http::Error>)>,
+    /// Requests of the filter.
+    pub(super) sent: Vec<http::Outgoing>,
+    pub(super) key_value: BTreeMap<String, Vec<u8>>,
+    pub(super) secrets: BTreeMap<String, String>,
+    /// Where the random numbers are.
+    pub(super) drawn: u64,
     pub(super) log_level: Level,
     pub(super) logs: Vec<LogLine>,
 }
@@ -28,6 +37,11 @@ impl Default for Surroundings {
             variables: BTreeMap::new(),
             variables_error: None,
             chain: BTreeMap::new(),
+            http: Vec::new(),
+            sent: Vec::new(),
+            key_value: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            drawn: 0,
             log_level: Level::Trace,
             logs: Vec::new(),
         }
@@ -71,6 +85,43 @@ macro_rules! surroundings_setters {
         #[must_use]
         pub fn chain(mut self, key: &str, value: &str) -> Self {
             self.around.chain.insert(key.to_owned(), value.to_owned());
+            self
+        }
+
+        /// What a request to this URL comes to, whatever its method. Any other
+        /// request is denied.
+        #[must_use]
+        pub fn http(mut self, url: &str, status: u16, body: impl AsRef<[u8]>) -> Self {
+            let answer = crate::http::Answer {
+                status,
+                headers: Vec::new(),
+                body: body.as_ref().to_vec(),
+            };
+            self.around.http.push((url.to_owned(), Ok(answer)));
+            self
+        }
+
+        /// Lets a request to this URL fail.
+        #[must_use]
+        pub fn http_error(mut self, url: &str, error: crate::http::Error) -> Self {
+            self.around.http.push((url.to_owned(), Err(error)));
+            self
+        }
+
+        /// A value that an earlier call left in the store.
+        #[must_use]
+        pub fn key_value(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
+            let value = value.as_ref().to_vec();
+            self.around.key_value.insert(key.to_owned(), value);
+            self
+        }
+
+        /// A secret that the operator grants. Those not given are denied.
+        #[must_use]
+        pub fn secret(mut self, name: &str, value: &str) -> Self {
+            self.around
+                .secrets
+                .insert(name.to_owned(), value.to_owned());
             self
         }
 

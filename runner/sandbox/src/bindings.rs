@@ -1,6 +1,6 @@
 //! The one `bindgen!` call: host traits and guest exports generated from
-//! `wit/`. Only functions that may ask the gateway are async; the others
-//! cannot suspend the guest.
+//! `wit/`. Only functions that may ask the gateway or a service are async; the
+//! others cannot suspend the guest.
 
 #![allow(missing_docs, unreachable_pub)]
 
@@ -10,7 +10,7 @@ pub const HOST_CALLS: &str = module_path!();
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "filter",
+    world: "filter-with-services",
     // Every host call is an event, with what was passed and what came back; see
     // `HOST_CALLS`.
     imports: {
@@ -19,6 +19,11 @@ wasmtime::component::bindgen!({
         "apisix:filter/request.body": async | tracing | verbose_tracing,
         "apisix:filter/response.body": async | tracing | verbose_tracing,
         "apisix:filter/variables": async | tracing | verbose_tracing,
+        "apisix:filter/http": async | tracing | verbose_tracing,
+        "apisix:filter/key-value": async | tracing | verbose_tracing,
+        // Its answers are nobody's business; `host/secrets.rs` makes an event
+        // without them.
+        "apisix:filter/secrets": trappable,
         default: tracing | verbose_tracing,
     },
     exports: { default: async },

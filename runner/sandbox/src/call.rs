@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::chain_values::ChainValues;
 use crate::conversation::{Allowance, AskError, Conversation};
+use crate::services::ServiceUse;
 use crate::{Answer, Gateway, GatewayError, Question};
 
 /// A call about a request or a response.
@@ -13,6 +14,8 @@ pub struct Call<S> {
     pub(crate) subject: S,
     pub(crate) conversation: Conversation,
     pub(crate) chain: ChainValues,
+    /// What was asked of services; made when the first filter asks.
+    pub(crate) services: Option<Arc<ServiceUse>>,
 }
 
 impl<S> Call<S> {
@@ -21,6 +24,7 @@ impl<S> Call<S> {
             subject,
             conversation: Conversation::new(gateway),
             chain: ChainValues::default(),
+            services: None,
         }
     }
 

@@ -6,18 +6,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use wasmtime_wasi::{WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use crate::account::Account;
 use crate::bindings::apisix::filter::types::Error;
 use crate::chain_values::ChainValues;
 use crate::conversation::{Allowance, AskError, Conversation};
+use crate::fixed_numbers::FixedNumbers;
 use crate::guest_clock::GuestClock;
+use crate::host::wasi_http::WasiHttpState;
 use crate::limits::{EditLimits, MemoryMeter};
 use crate::request_call::RequestSubject;
 use crate::response_call::ResponseSubject;
+use crate::services::{Exhausted, ServiceAllowance, ServiceUse, UnderWay};
 use crate::surroundings::Surroundings;
 use crate::{
-    Answer, GatewayError, Limits, Question, RequestCall, RequestEdits, ResponseCall, ResponseEdits,
+    Answer, GatewayError, Grants, Limits, Question, RequestCall, RequestEdits, ResponseCall,
+    ResponseEdits, printable,
 };
 
 /// Who the guest is.
@@ -27,6 +32,27 @@ pub(crate) struct Identity {
     pub(crate) configuration: Arc<[u8]>,
     /// What the log calls where the configuration came from.
     pub(crate) route: Arc<str>,
+    pub(crate) grants: Arc<Grants>,
+}
+
+impl Identity {
+    /// What the guest says of its failure, as it may stand in the log: on one
+    /// line, cut, and without secrets.
+    pub(crate) fn reason(&self, text: &str) -> String {
+        match &self.grants.secrets {
+            Some(secrets) => printable::reason(&secrets.redact(text)),
+            None => printable::reason(text),
+        }
+    }
+
+    /// The same for a line that it logs. `is_cut`: more was to come.
+    pub(crate) fn line(&self, text: &str, is_cut: bool) -> String {
+        match &self.grants.secrets {
+            Some(secrets) if is_cut => printable::printable(&secrets.redact_cut(text)),
+            Some(secrets) => printable::printable(&secrets.redact(text)),
+            None => printable::printable(text),
+        }
+    }
 }
 
 /// The call that an instance serves.
@@ -103,6 +129,9 @@ pub(crate) struct CallState {
     pub(crate) outside: Option<&'static str>,
     /// A rehearsal: what the guest logs was logged before.
     pub(crate) quiet: bool,
+    /// Where the guest's random numbers come from, if they are the same ones
+    /// each time.
+    pub(crate) fixed_numbers: FixedNumbers,
     /// Built at the first use of a WASI function, so that a filter without
     /// WASI does not pay for it.
     wasi: Option<Box<Surroundings>>,
@@ -120,6 +149,7 @@ impl CallState {
             logged: None,
             outside: None,
             quiet: false,
+            fixed_numbers: FixedNumbers::default(),
             wasi: None,
             identity,
         }
@@ -128,6 +158,11 @@ impl CallState {
     /// What the guest may use.
     pub(crate) fn limits(&self) -> &Limits {
         &self.identity.account.limits
+    }
+
+    /// What it was granted.
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.identity.grants
     }
 
     /// The guest is configured; from here on it may see this call. Returns how
@@ -175,8 +210,16 @@ impl CallState {
         self.memory.refused = false;
         self.memory.all_taken = false;
         self.outside = None;
+        self.fixed_numbers = FixedNumbers::default();
         self.begin_handler();
         self.wasi.is_none()
+    }
+
+    /// Whether requests of the guest are still under way after its call, which
+    /// would come to an end in another.
+    pub(crate) fn left_requests(&self) -> bool {
+        let http = self.wasi.as_ref().and_then(|wasi| wasi.http.as_ref());
+        http.is_some_and(|http| http.left_requests())
     }
 
     /// Whether the guest holds something of the host that a later instance
@@ -251,6 +294,32 @@ impl CallState {
         Ok(self.ask(&[question]).await?.into_iter().next().flatten())
     }
 
+    /// Asks a service once more, within what the call may ask and wait.
+    pub(crate) fn ask_service(&mut self, function: &str) -> Result<UnderWay, NotAsked> {
+        let (allowed, clock) = (self.service_allowance(), Arc::clone(&self.clock));
+        let Some(services) = self.services() else {
+            return Err(NotAsked::WrongPhase(only_in_calls(function)));
+        };
+        Ok(services.begin(allowed, &clock)?)
+    }
+
+    pub(crate) fn service_allowance(&self) -> ServiceAllowance {
+        ServiceAllowance {
+            calls: self.limits().service_calls,
+            time: self.limits().services_time,
+        }
+    }
+
+    /// What services were asked in the current call.
+    fn services(&mut self) -> Option<&Arc<ServiceUse>> {
+        let services = match (self.in_handler, &mut self.call) {
+            (true, OpenCall::Request(call)) => &mut call.services,
+            (true, OpenCall::Response(call)) => &mut call.services,
+            _ => return None,
+        };
+        Some(services.get_or_insert_default())
+    }
+
     /// The first question of the call that failed: it cannot go on.
     pub(crate) fn gateway_error(&mut self) -> Option<GatewayError> {
         self.conversation()?.failed().cloned()
@@ -265,23 +334,53 @@ impl CallState {
     }
 }
 
+/// Why a service was not asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotAsked {
+    /// There is no call.
+    #[error("{0}")]
+    WrongPhase(String),
+    /// The call asked too much.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+}
+
 fn wrong_phase(function: &str, phases: &str) -> Error {
     Error::WrongPhase(format!("{function} works in {phases} only"))
 }
 
+fn only_in_calls(function: &str) -> String {
+    format!("{function} works in on-request and on-response only")
+}
+
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (identity, quiet, request) = (&self.identity, self.quiet, self.call.id());
-        let logged = self.logged.get_or_insert_default();
-        let wasi = self.wasi.get_or_insert_with(|| {
-            let surroundings = Surroundings::new(identity, logged, quiet);
-            surroundings.begin_call(request);
-            Box::new(surroundings)
-        });
-        let Surroundings { context, table, .. } = &mut **wasi;
+        let Surroundings { context, table, .. } = self.surroundings();
         WasiCtxView {
             ctx: context,
             table,
         }
+    }
+}
+
+impl CallState {
+    fn surroundings(&mut self) -> &mut Surroundings {
+        let (identity, quiet, request) = (&self.identity, self.quiet, self.call.id());
+        let logged = self.logged.get_or_insert_default();
+        self.wasi.get_or_insert_with(|| {
+            let surroundings = Surroundings::new(identity, logged, quiet);
+            surroundings.begin_call(request);
+            Box::new(surroundings)
+        })
+    }
+}
+
+impl WasiHttpView for CallState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let (identity, clock) = (Arc::clone(&self.identity), Arc::clone(&self.clock));
+        let services = self.services().cloned();
+        let Surroundings { http, table, .. } = self.surroundings();
+        let http = http.get_or_insert_with(|| Box::new(WasiHttpState::new(identity, clock)));
+        http.view(services, table)
     }
 }

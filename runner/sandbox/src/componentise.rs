@@ -22,10 +22,20 @@ use crate::imports::{self, PACKAGE, VERSION};
 use crate::{LoadError, outermost};
 
 /// What the interface consists of beside what can be imported.
-const REST: [(&str, &str); 2] = [
+const REST: [(&str, &str); 3] = [
     ("handlers", include_str!("../../../wit/handlers.wit")),
     ("world", include_str!("../../../wit/world.wit")),
+    ("whole", WHOLE),
 ];
+
+/// For each set of handlers, a world that has all that can be imported: what a
+/// module does not import, its component does not import either.
+const WHOLE: &str = "package apisix:filter@0.1.0;
+world services { import http; import key-value; import secrets; import random; }
+world whole-request-filter { include request-filter; include services; }
+world whole-response-filter { include response-filter; include services; }
+world whole-filter { include filter; include services; }
+";
 
 /// A module's own description of its interface is in custom sections whose
 /// names begin with this (wit-component's `metadata`).
@@ -96,16 +106,16 @@ impl Outline {
         }
     }
 
-    /// The smallest world of ours that has its handlers.
+    /// The world that has its handlers.
     fn world(&self) -> &'static str {
         let has = |handler: &str| {
             let of = format!("{PACKAGE}{handler}@");
             self.exports.iter().any(|export| export.starts_with(&of))
         };
         match (has("request-handler"), has("response-handler")) {
-            (true, true) => "filter",
-            (false, true) => "response-filter",
-            (_, false) => "request-filter",
+            (true, true) => "whole-filter",
+            (false, true) => "whole-response-filter",
+            (_, false) => "whole-request-filter",
         }
     }
 

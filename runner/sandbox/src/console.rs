@@ -30,6 +30,8 @@ struct Shared {
     level: Level,
     /// Bytes that the call has logged, by whatever way.
     logged: Arc<AtomicUsize>,
+    /// Bytes of a line that are kept until it ends.
+    line_room: usize,
     begun: Mutex<Begun>,
 }
 
@@ -53,7 +55,10 @@ impl Console {
             quiet,
             ..Begun::default()
         };
+        let secrets = identity.grants.secrets.as_ref();
+        let longest = secrets.map_or(0, |secrets| secrets.longest());
         let shared = Shared {
+            line_room: LINE_LIMIT + 1 + longest,
             identity,
             level,
             logged,
@@ -89,8 +94,9 @@ impl Console {
                     Some((b'\n', text)) => (text, true),
                     _ => (piece, false),
                 };
-                // What a line has beyond its limit is cut off anyway.
-                let room = (LINE_LIMIT + 1).saturating_sub(begun.line.len());
+                // What a line has beyond its limit is cut off anyway; but a
+                // secret that begins before it is to be known as one.
+                let room = shared.line_room.saturating_sub(begun.line.len());
                 begun.line.extend_from_slice(&text[..text.len().min(room)]);
                 // The first line beyond a limit is counted and told; those
                 // after it would only take time.
@@ -114,13 +120,14 @@ impl Begun {
     /// False where the limits allow no more.
     fn write(&mut self, shared: &Shared) -> bool {
         let line = std::mem::take(&mut self.line);
+        let is_cut = line.len() >= shared.line_room;
         let line = String::from_utf8_lossy(&line);
         let line = line.trim_end_matches('\r');
         log::write(
             &shared.identity,
             self.request,
             shared.level,
-            line,
+            log::Message { text: line, is_cut },
             &shared.logged,
         )
     }

@@ -3,7 +3,7 @@
 
 use wasmtime::component::types::ComponentItem;
 
-use crate::{Phases, Plugin, snapshot};
+use crate::{Grant, Phases, Plugin, snapshot};
 
 /// What there is to know about a plugin without calling it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Description {
     pub exports: Vec<String>,
     /// Interfaces it imports, each with its functions.
     pub imports: Vec<Import>,
+    /// What it has to be granted for them, each once.
+    pub grants: Vec<Grant>,
     /// Bytes of the component.
     pub component_size: usize,
     /// It came as a core module.
@@ -59,6 +61,13 @@ impl Plugin {
                 _ => Vec::new(),
             },
         });
+        let imports: Vec<Import> = imports.collect();
+        let mut grants: Vec<Grant> = imports
+            .iter()
+            .filter_map(|import| Grant::of_import(&import.interface))
+            .collect();
+        grants.sort_unstable();
+        grants.dedup();
         let needs = component.resources_required();
         let memory = needs
             .as_ref()
@@ -70,7 +79,8 @@ impl Plugin {
         Description {
             phases: self.phases(),
             exports: exports.collect(),
-            imports: imports.collect(),
+            imports,
+            grants,
             component_size: self.wasm.len(),
             was_core_module: self.was_core_module,
             code_size: code.end.addr() - code.start.addr(),

@@ -14,6 +14,7 @@ use crate::caretaker::Caretaker;
 use crate::code_cache::CodeCache;
 use crate::compiler::{Compiler, Target};
 use crate::guest_memory::GuestMemory;
+use crate::imports::Needed;
 use crate::pulse::{Beating, Pulse};
 use crate::slots::{Slots, Taken};
 use crate::slow_lane::SlowLane;
@@ -80,6 +81,7 @@ pub struct Engine {
     slots: Arc<Slots>,
     plain: Linker<CallState>,
     with_wasi: Linker<CallState>,
+    with_wasi_http: Linker<CallState>,
     caretaker: Caretaker,
     pulse: Arc<Pulse>,
     memory: Arc<GuestMemory>,
@@ -102,6 +104,8 @@ impl Engine {
         host::link(&mut plain)?;
         let mut with_wasi = plain.clone();
         host::link_wasi(&mut with_wasi)?;
+        let mut with_wasi_http = with_wasi.clone();
+        host::wasi_http::link(&mut with_wasi_http)?;
         let slots = match allocation {
             Allocation::Pooled { instances } => instances,
             Allocation::OnDemand => settings.instances.min(ON_DEMAND_INSTANCES),
@@ -130,6 +134,7 @@ impl Engine {
             plain,
             with_wasi,
             caretaker: Caretaker::start(settings.snapshot_memory, settings.thread_start)?,
+            with_wasi_http,
             kept: Arc::default(),
         }))
     }
@@ -177,11 +182,11 @@ impl Engine {
         self.counts_instructions
     }
 
-    pub(crate) fn linker(&self, with_wasi: bool) -> &Linker<CallState> {
-        if with_wasi {
-            &self.with_wasi
-        } else {
-            &self.plain
+    pub(crate) fn linker(&self, needed: Needed) -> &Linker<CallState> {
+        match needed {
+            Needed::Own => &self.plain,
+            Needed::Wasi => &self.with_wasi,
+            Needed::WasiHttp => &self.with_wasi_http,
         }
     }
 

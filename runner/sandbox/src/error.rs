@@ -59,6 +59,14 @@ pub enum LoadError {
         /// What could be imported instead.
         offered: String,
     },
+    /// It imports what the operator did not grant it.
+    #[error("imports {import}, which the operator has not granted it; grant it with {line}")]
+    NotGranted {
+        /// The import's name.
+        import: String,
+        /// The line of the configuration that grants it.
+        line: String,
+    },
     /// It imports a version of an interface of which this runner has another.
     #[error(
         "imports {interface} in version {wanted}, this runner offers {offered}; build the filter \
@@ -128,7 +136,9 @@ impl LoadError {
             | LoadError::Mismatch(text)
             | LoadError::TooLarge(text)
             | LoadError::Compile(CompileError::Crashed(text)) => vec![text],
-            LoadError::UnknownImport { import, .. } => vec![import],
+            LoadError::UnknownImport { import, .. } | LoadError::NotGranted { import, .. } => {
+                vec![import]
+            }
             LoadError::ImportVersion {
                 interface, wanted, ..
             } => vec![interface, wanted],

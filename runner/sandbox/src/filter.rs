@@ -15,8 +15,8 @@ use crate::snapshot::Snapshot;
 use crate::spending::Spending;
 use crate::warm::WarmInstances;
 use crate::{
-    Failed, InstancePolicy, Plugin, RequestCall, ResponseCall, SandboxError, SnapshotPolicy,
-    Verdict,
+    Failed, Grants, InstancePolicy, Plugin, RequestCall, ResponseCall, SandboxError,
+    SnapshotPolicy, Verdict,
 };
 
 /// One plugin with one configuration.
@@ -48,10 +48,23 @@ impl Filter {
     /// Joins a plugin and a configuration text as the gateway sent it; `route`
     /// is what the log calls where it came from. Nothing runs yet.
     pub fn new(plugin: Arc<Plugin>, configuration: Arc<[u8]>, route: Arc<str>) -> Self {
+        let grants = Arc::clone(&plugin.settings.grants);
+        Filter::with_grants(plugin, configuration, route, grants)
+    }
+
+    /// The same with other grants than the plugin's settings have. What it may
+    /// import was decided by those when it was loaded.
+    pub fn with_grants(
+        plugin: Arc<Plugin>,
+        configuration: Arc<[u8]>,
+        route: Arc<str>,
+        grants: Arc<Grants>,
+    ) -> Self {
         let identity = Identity {
             account: Arc::clone(&plugin.account),
             configuration,
             route,
+            grants,
         };
         let warm = match plugin.settings.instances {
             InstancePolicy::Fresh => None,
@@ -247,7 +260,7 @@ impl Shared {
     async fn done(&self, mut instance: Instance, snapshot: Option<&Snapshot>) -> OpenCall {
         let call = instance.close();
         let engine = &self.plugin.engine;
-        if engine.is_crowded() {
+        if engine.is_crowded() || instance.left_requests() {
             return call;
         }
         match (&self.warm, snapshot) {

@@ -1,7 +1,7 @@
 //! How long a guest has been computing, and how long it has taken. Two
 //! different times: on a busy machine a guest waits for a processor, in a host
-//! function it may sleep, and for the gateway's answer it has to wait. Only
-//! what it computes itself counts as computing.
+//! function it may sleep, and for the answer of the gateway or of a service it
+//! has to wait. Only what it computes itself counts as computing.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::slow_lane::{SLICE, is_lane, processor_time};
 /// another process had the processor.
 const MOST_PER_LOOK_US: u64 = 2 * BEAT.as_micros() as u64;
 
-/// Says that the guest does not wait for the gateway.
+/// Says that the guest does not wait for the gateway or a service.
 const NOT_WAITING: u64 = u64::MAX;
 
 /// Shared by the store, whose epoch callback looks at it, and whoever polls the
@@ -38,7 +38,25 @@ pub(crate) struct GuestClock {
     /// How often it was looked at since it was let run.
     looks: AtomicU32,
     waited: AtomicU64,
+    /// Answers that it waits for at the same time, and since when there is one.
+    waits: AtomicU32,
     waiting_since: AtomicU64,
+    /// How many stages there were before this one.
+    stage: AtomicU32,
+}
+
+/// The guest waits for an answer, until this is dropped or the stage is over.
+pub(crate) struct Waiting {
+    clock: Arc<GuestClock>,
+    stage: u32,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.clock.stage.load(Ordering::Relaxed) == self.stage {
+            self.clock.end_wait();
+        }
+    }
 }
 
 /// What a guest looks like in the middle of its work.
@@ -71,7 +89,9 @@ impl GuestClock {
             looked: AtomicU64::new(0),
             looks: AtomicU32::new(0),
             waited: AtomicU64::new(0),
+            waits: AtomicU32::new(0),
             waiting_since: AtomicU64::new(NOT_WAITING),
+            stage: AtomicU32::new(0),
         };
         clock.set_limits(compute_limit, wall_limit);
         Arc::new(clock)
@@ -86,6 +106,8 @@ impl GuestClock {
         self.computed.store(0, Ordering::Relaxed);
         self.looked.store(self.reading(), Ordering::Relaxed);
         self.waited.store(0, Ordering::Relaxed);
+        self.waits.store(0, Ordering::Relaxed);
+        self.stage.fetch_add(1, Ordering::Relaxed);
         self.waiting_since.store(NOT_WAITING, Ordering::Relaxed);
         Duration::from_micros(now.saturating_sub(before))
     }
@@ -131,16 +153,31 @@ impl GuestClock {
         })
     }
 
-    /// From here on the guest waits for the gateway.
+    /// From here on the guest waits for an answer, perhaps for one more.
     pub(crate) fn begin_wait(&self) {
-        self.waiting_since.store(self.now(), Ordering::Relaxed);
+        if self.waits.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.waiting_since.store(self.now(), Ordering::Relaxed);
+        }
     }
 
     /// It does not any more.
     pub(crate) fn end_wait(&self) {
-        self.waited
-            .fetch_add(self.present_wait(), Ordering::Relaxed);
-        self.waiting_since.store(NOT_WAITING, Ordering::Relaxed);
+        let less = |waits: u32| waits.checked_sub(1);
+        let order = Ordering::Relaxed;
+        if self.waits.fetch_update(order, order, less) == Ok(1) {
+            self.waited
+                .fetch_add(self.present_wait(), Ordering::Relaxed);
+            self.waiting_since.store(NOT_WAITING, Ordering::Relaxed);
+        }
+    }
+
+    /// The same for a wait that may be given up, or end when its stage is over.
+    pub(crate) fn wait(clock: &Arc<Self>) -> Waiting {
+        clock.begin_wait();
+        Waiting {
+            clock: Arc::clone(clock),
+            stage: clock.stage.load(Ordering::Relaxed),
+        }
     }
 
     /// Lets a guest run, as long as it may take. The epoch ends one that
@@ -252,6 +289,25 @@ mod tests {
         };
         assert_eq!(clock.run(waits).await, Ok(()));
         assert!(clock.charge().is_some(), "hardly anything was computed");
+    }
+
+    #[tokio::test]
+    async fn waits_at_the_same_time_should_end_with_the_last() {
+        let clock = start(20 * MS, 50 * MS);
+        let waits = async {
+            let first = GuestClock::wait(&clock);
+            let second = GuestClock::wait(&clock);
+            tokio::time::sleep(80 * MS).await;
+            drop(first);
+            tokio::time::sleep(80 * MS).await;
+            drop(second);
+        };
+        assert_eq!(clock.run(waits).await, Ok(()));
+        let of_another_stage = GuestClock::wait(&clock);
+        clock.restart(20 * MS, 50 * MS);
+        clock.begin_wait();
+        drop(of_another_stage);
+        assert_ne!(clock.waiting_since.load(Ordering::Relaxed), NOT_WAITING);
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ impl Image {
     /// Links a component, or says in its author's terms why it does not fit.
     pub(crate) fn link(engine: &Engine, component: &Component) -> Result<Self, LoadError> {
         let slots = slots(component)?;
-        let linker = engine.linker(imports::needs_wasi(component));
+        let linker = engine.linker(imports::surroundings(component));
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
         let pre = linker.instantiate_pre(component).map_err(mismatch)?;
         // Without it, the first call would pay for the memory image.

@@ -1,17 +1,19 @@
 //! Says, in the author's terms, why a component's imports do not fit: which
 //! interface, which version, which function. wasmtime would say only that no
-//! matching implementation was found.
+//! matching implementation was found. And, in the operator's terms, what a
+//! component asks for that was not granted: it is not loaded, so that whoever
+//! installs a filter sees what it can reach.
 
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 
-use crate::LoadError;
+use crate::{Grant, Grants, LoadError};
 
 pub(crate) const PACKAGE: &str = "apisix:filter/";
 pub(crate) const VERSION: &str = "0.1.0";
 
 /// The interfaces a filter may import, with the text that declares them.
-pub(crate) const OFFERED: [(&str, &str); 8] = [
+pub(crate) const OFFERED: [(&str, &str); 12] = [
     ("types", include_str!("../../../wit/types.wit")),
     ("request", include_str!("../../../wit/request.wit")),
     ("response", include_str!("../../../wit/response.wit")),
@@ -20,6 +22,10 @@ pub(crate) const OFFERED: [(&str, &str); 8] = [
     ("log", include_str!("../../../wit/log.wit")),
     ("clock", include_str!("../../../wit/clock.wit")),
     ("plugin", include_str!("../../../wit/plugin.wit")),
+    ("http", include_str!("../../../wit/http.wit")),
+    ("key-value", include_str!("../../../wit/key-value.wit")),
+    ("secrets", include_str!("../../../wit/secrets.wit")),
+    ("random", include_str!("../../../wit/random.wit")),
 ];
 
 /// The standard interfaces that always link and do nothing harmful
@@ -33,21 +39,52 @@ const OFFERED_WASI: [&str; 6] = [
     "wasi:sockets/",
 ];
 
-/// Whether the component needs the standard interfaces linked.
-pub(crate) fn needs_wasi(component: &Component) -> bool {
-    let ty = component.component_type();
-    ty.imports(component.engine())
-        .any(|(name, _)| name.starts_with("wasi:"))
+/// Of `wasi:http`, what a guest asks; not that by which it would be asked.
+const OFFERED_WASI_HTTP: [&str; 2] = ["wasi:http/types@0.2.", "wasi:http/outgoing-handler@0.2."];
+
+/// What has to be linked into a component beside our own interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needed {
+    Own,
+    Wasi,
+    WasiHttp,
 }
 
-/// Checks every import by name; signatures are checked when it is linked.
-pub(crate) fn check(component: &Component) -> Result<(), LoadError> {
+/// What the component needs linked.
+pub(crate) fn surroundings(component: &Component) -> Needed {
+    let ty = component.component_type();
+    let mut needed = Needed::Own;
+    for (name, _) in ty.imports(component.engine()) {
+        if name.starts_with("wasi:http/") {
+            return Needed::WasiHttp;
+        }
+        if name.starts_with("wasi:") {
+            needed = Needed::Wasi;
+        }
+    }
+    needed
+}
+
+/// Checks every import by name, and whether the plugin was granted it;
+/// signatures are checked when it is linked.
+pub(crate) fn check(component: &Component, plugin: &str, grants: &Grants) -> Result<(), LoadError> {
     let ty = component.component_type();
     for (name, item) in ty.imports(component.engine()) {
+        let is_one_of = |offered: &[&str]| offered.iter().any(|offered| name.starts_with(offered));
         match name.strip_prefix(PACKAGE) {
             Some(interface) => check_own(component, interface, &item.ty)?,
-            None if OFFERED_WASI.iter().any(|offered| name.starts_with(offered)) => {}
+            None if is_one_of(&OFFERED_WASI) => {}
+            None if is_one_of(&OFFERED_WASI_HTTP) => {}
             None => return Err(unknown(name)),
+        }
+        match Grant::of_import(name) {
+            Some(grant) if !grants.has(grant) => {
+                return Err(LoadError::NotGranted {
+                    import: name.to_owned(),
+                    line: grant.line(plugin),
+                });
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -148,7 +185,8 @@ fn unknown(import: &str) -> LoadError {
     LoadError::UnknownImport {
         import: import.to_owned(),
         offered: format!(
-            "{PACKAGE}{{{}}}@{VERSION} and the standard wasi:{{cli,clocks,filesystem,io,random,sockets}}",
+            "{PACKAGE}{{{}}}@{VERSION} and the standard wasi:{{cli,clocks,filesystem,io,random,sockets}} \
+             and wasi:http/{{types,outgoing-handler}}@0.2",
             own.join(",")
         ),
     }

@@ -10,14 +10,14 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::bindings::apisix::filter::types::Error;
 use crate::bindings::exports::apisix::filter::{request_handler, response_handler};
-use crate::call_state::{CallState, OpenCall};
+use crate::call_state::{CallState, Identity, OpenCall};
 use crate::engine::Kept;
 use crate::guest_clock::{Look, Stalled};
 use crate::image::Image;
 use crate::limits::EditLimits;
 use crate::slots::Taken;
 use crate::slow_lane::give_way;
-use crate::{Engine, Limits, SandboxError, StopResponse, Verdict, printable, validate};
+use crate::{Engine, Limits, SandboxError, StopResponse, Verdict, validate};
 
 /// An instance that was started.
 pub(crate) struct Instance {
@@ -80,12 +80,17 @@ impl Instance {
         };
         let answer = result.map_err(|error| failure(&self.store, &error))?;
         self.configured_now = true;
-        answer.map_err(|reason| SandboxError::ConfigurationRejected(printable::reason(&reason)))
+        answer.map_err(|reason| SandboxError::ConfigurationRejected(identity.reason(&reason)))
     }
 
     /// Whether it configured itself for the call that is open.
     pub(crate) fn was_configured_now(&mut self) -> bool {
         std::mem::take(&mut self.configured_now)
+    }
+
+    /// Whether requests of its last call are still under way.
+    pub(crate) fn left_requests(&self) -> bool {
+        self.store.data().left_requests()
     }
 
     /// Bytes of memory it has.
@@ -140,7 +145,8 @@ impl Instance {
         };
         let result = in_time(&mut self.store, |store| guest.call_on_request(store)).await?;
         let verdict = finish(&mut self.store, result)?;
-        checked(verdict, self.store.data().limits().into())
+        let state = self.store.data();
+        checked(verdict, state.limits().into(), &state.identity)
     }
 
     /// Lets the guest handle the response that was opened.
@@ -237,7 +243,8 @@ fn finish<T>(
         return Err(error.into());
     }
     let answer = result.map_err(|error| failure(store, &error))?;
-    answer.map_err(|reason| SandboxError::GuestError(printable::reason(&reason)))
+    let identity = &store.data().identity;
+    answer.map_err(|reason| SandboxError::GuestError(identity.reason(&reason)))
 }
 
 /// Names the cause of a failed call into the guest.
@@ -249,7 +256,7 @@ pub(crate) fn failure(store: &Store<CallState>, error: &wasmtime::Error) -> Sand
     let trap = match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => return SandboxError::Deadline(state.clock.compute_limit()),
         Some(trap) => trap.to_string(),
-        None => printable::reason(&format!("{error:#}")),
+        None => state.identity.reason(&format!("{error:#}")),
     };
     if let Some(limit) = host_call_limit(error, state.limits()) {
         return SandboxError::HostCallLimit(limit);
@@ -284,7 +291,11 @@ fn host_call_limit(error: &wasmtime::Error, limits: &Limits) -> Option<String> {
 }
 
 /// A stop that could not be sent as HTTP is a failure of the filter.
-fn checked(verdict: request_handler::Verdict, limits: EditLimits) -> Result<Verdict, SandboxError> {
+fn checked(
+    verdict: request_handler::Verdict,
+    limits: EditLimits,
+    identity: &Identity,
+) -> Result<Verdict, SandboxError> {
     let request_handler::Verdict::Stop(stop) = verdict else {
         return Ok(Verdict::Next);
     };
@@ -307,8 +318,10 @@ fn checked(verdict: request_handler::Verdict, limits: EditLimits) -> Result<Verd
             body: stop.body,
         })),
         Err(Error::Invalid(reason) | Error::Limit(reason)) => {
-            Err(SandboxError::InvalidStop(reason))
+            Err(SandboxError::InvalidStop(identity.reason(&reason)))
         }
-        Err(other) => Err(SandboxError::InvalidStop(other.to_string())),
+        Err(other) => Err(SandboxError::InvalidStop(
+            identity.reason(&other.to_string()),
+        )),
     }
 }

@@ -11,6 +11,9 @@
 //! * It changes a request or a response by recording edits; when a filter
 //!   fails, so does the call, and no edit counts.
 //! * It may ask the gateway questions through the [`Gateway`] port.
+//! * What its [`Grants`] say it may ask for more: other servers through
+//!   [`Outbound`], a store through [`KeyValue`], [`Secrets`]. By default it may
+//!   not even import them.
 //! * It has limits of time, computing and waiting, and of memory; it has no files, sockets, environment or
 //!   arguments, whatever it imports.
 //! * It is native code only after this installation compiled it: precompiled
@@ -32,16 +35,20 @@ mod disk_cache;
 mod engine;
 mod error;
 mod filter;
+mod fixed_numbers;
 #[doc(hidden)]
 pub mod fuzz;
 mod gateway;
+mod grants;
 mod guest_clock;
 mod guest_memory;
 mod host;
 mod image;
 mod imports;
 mod instance;
+mod key_value;
 mod limits;
+mod outbound;
 mod outermost;
 mod plugin;
 mod policy;
@@ -52,6 +59,8 @@ mod request_edits;
 mod response_call;
 mod response_edits;
 mod restore;
+mod secrets;
+mod services;
 mod shim;
 mod slots;
 mod slow_lane;
@@ -72,7 +81,10 @@ pub use engine::{Allocation, Engine, EngineSettings, Usage};
 pub use error::{Failed, LoadError, SandboxError};
 pub use filter::Filter;
 pub use gateway::{Answer, Gateway, GatewayError, Question, UPSTREAM_URI};
+pub use grants::{Grant, Grants, Randomness};
+pub use key_value::{KeyValue, KeyValueError, Stored};
 pub use limits::Limits;
+pub use outbound::{Outbound, OutboundError, OutboundRequest, OutboundResponse, Sending};
 pub use outermost::ends_early;
 pub use plugin::{Phases, Plugin};
 pub use policy::{InstancePolicy, PluginSettings, SnapshotPolicy};
@@ -83,6 +95,7 @@ pub use request_call::{
 pub use request_edits::{ArgEdit, HeaderEdit, RequestEdits};
 pub use response_call::{Headers, ResponseCall, ResponseSource, ResponseSubject};
 pub use response_edits::ResponseEdits;
+pub use secrets::Secrets;
 pub use thread_start::ThreadStart;
 
 /// The wasmtime this sandbox is built with, for `runner version`.

@@ -36,6 +36,11 @@ pub struct Limits {
     pub gateway_time: Duration,
     /// How many questions the filters of one call may ask the gateway.
     pub questions: u32,
+    /// How long one call may wait in total for services: other servers and the
+    /// store, which the operator granted.
+    pub services_time: Duration,
+    /// How often the filters of one call may ask services.
+    pub service_calls: u32,
     /// Bytes that a guest may hand to the host in one function call, its answer
     /// to a handler included. One that hands over more traps.
     pub host_call: usize,
@@ -192,6 +197,8 @@ pub(crate) const GENEROUS: Limits = Limits {
     configure_wall_time: Duration::from_secs(20),
     gateway_time: Duration::from_secs(20),
     questions: 64,
+    services_time: Duration::from_secs(5),
+    service_calls: 32,
     host_call: 20 << 20,
     body: 16 << 20,
     headers: 1000,

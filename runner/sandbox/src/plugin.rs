@@ -130,6 +130,7 @@ impl Plugin {
             account: Arc::clone(&self.account),
             configuration: Arc::from([]),
             route: Arc::from(""),
+            grants: Arc::clone(&self.settings.grants),
         };
         let state = || CallState::new(Arc::new(identity));
         let mut instance =
@@ -168,7 +169,7 @@ pub(crate) fn linked(
     settings: PluginSettings,
     (component, code_origin): (Component, CodeOrigin),
 ) -> Result<Plugin, LoadError> {
-    imports::check(&component)?;
+    imports::check(&component, &name, &settings.grants)?;
     imports::check_exports(&component)?;
     let image = Image::link(&engine, &component)?;
     let account = engine.account(Arc::clone(&name), settings.limits);

@@ -1,12 +1,13 @@
 //! How instances of a plugin are made and how long they live, as the operator
 //! chose. How much one may use is in `limits`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Limits;
+use crate::{Grants, Limits};
 
 /// Everything the operator says of one plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PluginSettings {
     /// What an instance may use.
     pub limits: Limits,
@@ -18,6 +19,8 @@ pub struct PluginSettings {
     /// that it can go on without it. Costs a copy of what the filters before it
     /// changed.
     pub keep_failed_calls: bool,
+    /// What it may ask for beyond its calls.
+    pub grants: Arc<Grants>,
 }
 
 /// When the state of an instance after `configure` is captured, so that later

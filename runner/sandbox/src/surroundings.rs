@@ -1,6 +1,7 @@
 //! What the standard WASI interfaces can reach of the world: next to nothing.
 //! No files, no sockets, no environment, no arguments, no input. Output goes to
-//! the log, clocks are coarse, random numbers are random.
+//! the log, clocks are coarse, random numbers are random, unless the operator
+//! says otherwise of either. Requests go where `apisix:filter/http` goes.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -12,19 +13,20 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 use crate::bindings::apisix::filter::log::Level;
 use crate::call_state::Identity;
 use crate::console::Console;
+use crate::fixed_numbers::FixedNumbers;
+use crate::host::wasi_http::WasiHttpState;
+use crate::{Grants, Randomness};
 
 /// Random bytes that a guest may ask for at once: nothing interrupts the host
 /// while it makes them.
 const RANDOM_BYTES: u64 = 64 << 10;
 
-/// A guest that could tell shorter times apart could measure what others do on
-/// the same processor.
-const RESOLUTION: Duration = Duration::from_millis(1);
-
 /// Of one instance.
 pub(crate) struct Surroundings {
     pub(crate) context: WasiCtx,
     pub(crate) table: ResourceTable,
+    /// Made at the first use of `wasi:http`; what it hands out is in the table.
+    pub(crate) http: Option<Box<WasiHttpState>>,
     outputs: [Console; 2],
 }
 
@@ -40,12 +42,19 @@ impl Surroundings {
         context
             .stdout(outputs[0].clone())
             .stderr(outputs[1].clone())
-            .wall_clock(CoarseClock::start())
-            .monotonic_clock(CoarseClock::start())
+            .wall_clock(CoarseClock::start(&identity.grants))
+            .monotonic_clock(CoarseClock::start(&identity.grants))
             .max_random_size(RANDOM_BYTES);
+        if identity.grants.random == Randomness::Fixed {
+            context
+                .secure_random(FixedNumbers::default())
+                .insecure_random(FixedNumbers::default())
+                .insecure_random_seed(0);
+        }
         Surroundings {
             context: context.build(),
             table,
+            http: None,
             outputs,
         }
     }
@@ -72,45 +81,48 @@ impl Drop for Surroundings {
     }
 }
 
-/// The time in whole milliseconds.
+/// The time in whole multiples of the resolution that the operator grants.
 struct CoarseClock {
     started: Instant,
+    resolution: Duration,
 }
 
 impl CoarseClock {
-    fn start() -> Self {
+    fn start(grants: &Grants) -> Self {
         CoarseClock {
             started: Instant::now(),
+            resolution: grants.clock_resolution,
         }
     }
 }
 
-/// Rounded down.
-fn coarse(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+/// Rounded down to a multiple of a resolution.
+pub(crate) fn coarse(time: Duration, resolution: Duration) -> Duration {
+    let nanos = time.as_nanos();
+    let rest = nanos % resolution.as_nanos().max(1);
+    let rest = Duration::from_nanos(u64::try_from(rest).unwrap_or(u64::MAX));
+    time.saturating_sub(rest)
 }
 
 impl HostWallClock for CoarseClock {
     fn resolution(&self) -> Duration {
-        RESOLUTION
+        self.resolution.max(Duration::from_nanos(1))
     }
 
     fn now(&self) -> Duration {
-        coarse(
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default(),
-        )
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        coarse(now.unwrap_or_default(), self.resolution)
     }
 }
 
 impl HostMonotonicClock for CoarseClock {
     fn resolution(&self) -> u64 {
-        RESOLUTION.as_nanos() as u64
+        u64::try_from(self.resolution.as_nanos().max(1)).unwrap_or(u64::MAX)
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(coarse(self.started.elapsed()).as_nanos()).unwrap_or(u64::MAX)
+        let now = coarse(self.started.elapsed(), self.resolution);
+        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -119,12 +131,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_clock_should_tell_less_than_a_millisecond() {
-        let clock = CoarseClock::start();
-        for _ in 0..100 {
-            assert_eq!(HostMonotonicClock::now(&clock) % 1_000_000, 0);
-            assert_eq!(HostWallClock::now(&clock).subsec_nanos() % 1_000_000, 0);
+    fn no_clock_should_tell_less_than_its_resolution() {
+        for millis in [1, 20, 1_500] {
+            let resolution = Duration::from_millis(millis);
+            let clock = CoarseClock::start(&Grants {
+                clock_resolution: resolution,
+                ..Grants::none()
+            });
+            for _ in 0..100 {
+                let monotonic = u128::from(HostMonotonicClock::now(&clock));
+                assert_eq!(monotonic % resolution.as_nanos(), 0);
+                let wall = HostWallClock::now(&clock).as_nanos();
+                assert_eq!(wall % resolution.as_nanos(), 0);
+            }
         }
-        assert_eq!(coarse(Duration::from_micros(1_999)), RESOLUTION);
+    }
+
+    #[test]
+    fn a_time_should_be_rounded_down() {
+        for (nanos, resolution, expected) in [
+            (1_999_999, 1_000_000, 1_000_000),
+            (1_999_999, 1_000, 1_999_000),
+            (1_999_999, 0, 1_999_999),
+            (999, 1_000, 0),
+        ] {
+            let [time, resolution, expected] =
+                [nanos, resolution, expected].map(Duration::from_nanos);
+            assert_eq!(coarse(time, resolution), expected);
+        }
     }
 }

@@ -39,6 +39,28 @@ pub(crate) fn request_header(name: &str, value: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// The method of a request that a filter sends itself.
+pub(crate) fn method(method: &str) -> Result<(), Error> {
+    let is_upper = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"-_".contains(&b);
+    if !method.is_empty() && method.len() <= 32 && method.bytes().all(is_upper) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "{method:?} is no method; it is a word in upper case, such as GET"
+    )))
+}
+
+/// A header of such a request, whose target is in the URL.
+pub(crate) fn header_of_own_request(name: &str, value: &[u8]) -> Result<(), Error> {
+    request_header(name, value)?;
+    match name.eq_ignore_ascii_case("host") {
+        true => Err(Error::Invalid(
+            "the host header is that of the URL; it cannot be set".into(),
+        )),
+        false => Ok(()),
+    }
+}
+
 /// The gateway takes `host` without a value as "no upstream host"
 /// (`init.lua`).
 pub(crate) fn removable_header(name: &str) -> Result<(), Error> {

@@ -4,20 +4,24 @@
 //!
 //! Must not know how a filter is run.
 
+mod answer;
 mod expectation;
 mod strict;
 mod written;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use self::answer::WrittenAnswer;
 pub use self::expectation::{Expectation, Seen};
 pub use self::written::{Scalar, WrittenBody, WrittenRequest, WrittenResponse, request};
 use crate::trial::Exchange;
+use crate::trial::provided::Provided;
 
 /// The names under which `runner test FOLDER` looks.
 const FILE: &str = "cases.yaml";
@@ -66,6 +70,13 @@ pub struct Case {
     /// What the gateway knows by name.
     #[serde(default, deserialize_with = "strict::unique")]
     pub variables: BTreeMap<String, Scalar>,
+    /// What requests of the filter come to. Any other is denied: there is no
+    /// network.
+    #[serde(default)]
+    pub http: Vec<WrittenAnswer>,
+    /// Secrets that are granted to the filter.
+    #[serde(default, deserialize_with = "strict::unique")]
+    pub secrets: BTreeMap<String, String>,
     /// What is to come of it.
     pub expect: Expectation,
 }
@@ -132,8 +143,22 @@ impl Case {
         Ok(Some(Exchange { request, response }))
     }
 
+    /// What the filter finds behind its grants.
+    ///
+    /// # Errors
+    /// What is no answer.
+    pub fn provided(&self) -> Result<Provided> {
+        let answers = self.http.iter().map(WrittenAnswer::answer);
+        let secrets = self.secrets.clone().into_iter().collect();
+        Ok(Provided {
+            answers: answers.collect::<Result<_>>()?,
+            secrets: Arc::new(secrets),
+        })
+    }
+
     fn check(&self) -> Result<()> {
         self.exchange()?;
+        self.provided()?;
         let called = self.request.is_some() || self.response.is_some();
         self.expect.check(called, self.response.is_some())
     }

@@ -35,7 +35,7 @@ pub fn run(options: &CheckOptions) -> Result<()> {
     let description = candidate.plugin.describe();
     let mut out = anstream::stdout();
     identity(&mut out, &options.file, &name, &description)?;
-    interfaces(&mut out, &description)?;
+    interfaces(&mut out, &name, &description)?;
     costs(&mut out, &candidate, &description, &limits)?;
     Ok(())
 }
@@ -75,7 +75,7 @@ fn identity(
     Ok(())
 }
 
-fn interfaces(out: &mut impl Write, description: &Description) -> std::io::Result<()> {
+fn interfaces(out: &mut impl Write, name: &str, description: &Description) -> std::io::Result<()> {
     // What an interpreter exports beside is nobody's business.
     let ours = |export: &&String| export.starts_with("apisix:");
     for export in description.exports.iter().filter(ours) {
@@ -104,7 +104,13 @@ fn interfaces(out: &mut impl Write, description: &Description) -> std::io::Resul
              milliseconds, all else is empty{DIM:#}"
         )?;
     }
-    writeln!(out, "  needs         no grants")
+    if description.grants.is_empty() {
+        return writeln!(out, "  needs         no grants");
+    }
+    for grant in &description.grants {
+        writeln!(out, "  needs         {}", grant.line(name))?;
+    }
+    Ok(())
 }
 
 fn costs(

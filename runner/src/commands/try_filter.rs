@@ -3,18 +3,20 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result, bail, ensure};
-use sandbox::Instructions;
+use sandbox::{Instructions, Secrets};
 use tracing::Level;
 
 use super::bench::grouped;
-use crate::cases::{WrittenResponse, request};
+use crate::cases::{WrittenAnswer, WrittenResponse, request};
 use crate::cli::TryOptions;
 use crate::config::{self, ProcessEnvironment};
 use crate::picture::Picture;
+use crate::trial::provided::{Answer, Provided};
 use crate::trial::witness::Event;
 use crate::trial::{Came, Candidate, Exchange, Report, Workshop};
 
@@ -26,6 +28,7 @@ use crate::trial::{Came, Candidate, Exchange, Report, Workshop};
 pub fn run(options: &TryOptions) -> Result<()> {
     let config = config::load(options.config.as_deref(), None, &ProcessEnvironment)?;
     let mut exchange = exchange(options)?;
+    let provided = provided(options)?;
     let configuration = text_or_file(&options.conf).context("--conf")?;
     let workshop = Workshop::open(&config, options.tenant.as_deref())?;
     let name = match &options.plugin {
@@ -37,7 +40,7 @@ pub fn run(options: &TryOptions) -> Result<()> {
     if exchange.response.is_none() && !phases.request {
         exchange.response = Some(WrittenResponse::default().response()?);
     }
-    let report = candidate.run(&configuration, &exchange, true)?;
+    let report = candidate.run(&configuration, &exchange, &provided, true)?;
     let mut out = anstream::stdout();
     print(&mut out, &candidate, &exchange, &report)?;
     match &report.came {
@@ -86,6 +89,29 @@ fn exchange(options: &TryOptions) -> Result<Exchange> {
         None => None,
     };
     Ok(Exchange { request, response })
+}
+
+/// What the filter finds behind its grants.
+fn provided(options: &TryOptions) -> Result<Provided> {
+    let secret = |secret: &String| {
+        let (name, value) = secret
+            .split_once('=')
+            .with_context(|| format!("--secret {secret:?} is not NAME=VALUE"))?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    let secrets: Result<Secrets> = options.secrets.iter().map(secret).collect();
+    let answers = options.http.iter().map(|text| {
+        let written: WrittenAnswer = serde_yaml::from_str(text)?;
+        written.answer()
+    });
+    let answers: Result<Vec<Answer>> = answers.collect();
+    let answers = answers.context(
+        "--http is an answer as JSON or YAML, such as '{url: \"https://auth.test/\", status: 200}'",
+    )?;
+    Ok(Provided {
+        answers,
+        secrets: Arc::new(secrets?),
+    })
 }
 
 /// `Name: value`.

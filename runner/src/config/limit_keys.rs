@@ -146,6 +146,8 @@ limit_keys! {
         configure_wall_ms = 2_000, from 1 to 55_000;
         gateway_ms = 55_000, from 1 to 57_000;
         questions = 64, from 0 to 10_000;
+        services_ms = 5_000, from 1 to 50_000;
+        service_calls = 32, from 0 to 10_000;
         memory_mib = 64, from 1 to 1_024;
         table_elements = 100_000, from 1 to 640_000;
         handles = 1_024, from 1 to 65_536;

@@ -45,6 +45,8 @@ impl Source {
             configure_wall_time: millis(raw.configure_wall_ms),
             gateway_time: millis(raw.gateway_ms),
             questions: raw.questions,
+            services_time: millis(raw.services_ms),
+            service_calls: raw.service_calls,
             host_call: mib(raw.host_call_mib),
             body: kib(raw.body_kib).min(LONGEST_BODY),
             headers: raw.headers as usize,

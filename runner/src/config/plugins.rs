@@ -2,6 +2,7 @@
 //! plugin that is named need not be there, and this must not know whether it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sandbox::{InstancePolicy, PluginSettings, SnapshotPolicy};
@@ -80,6 +81,7 @@ impl Source {
                 snapshot: SnapshotPolicy::Auto,
                 instances: InstancePolicy::Fresh,
                 keep_failed_calls: policy.needs_failed_calls(),
+                grants: Arc::default(),
             },
             grants: self.grants(of_all, of_all, env)?,
             digests: Vec::new(),
@@ -97,6 +99,7 @@ impl Source {
                     snapshot: snapshot(plugin),
                     instances: self.instances(&section, plugin)?,
                     keep_failed_calls: own.needs_failed_calls(),
+                    grants: Arc::default(),
                 },
                 grants: self.grants(own_grants, of_all, env)?,
                 digests: self.digests(&format!("{section}.sha256"), &plugin.sha256)?,

@@ -1,11 +1,13 @@
 //! One filter on one call, without a gateway: what `runner try` and `runner
 //! test` do. The module is loaded, configured, called, limited and answered as
 //! in `runner serve`; where there would be a connection stands a model of
-//! APISIX, and every host call is written down.
+//! APISIX, behind each grant what `provided` has, and every host call is
+//! written down.
 //!
 //! Must not know who asks, nor how it is shown.
 
 mod model_gateway;
+pub mod provided;
 pub mod witness;
 
 use std::path::Path;
@@ -19,12 +21,13 @@ use gateway_model::{
 use protocol::gateway_side::{HttpAction, Reply, decode_reply};
 use protocol::{FrameBuilder, frame, http_req_call, http_resp_call};
 use sandbox::{
-    CodeOrigin, Engine, EngineSettings, Failed, Filter, Instructions, Plugin, RequestCall,
+    CodeOrigin, Engine, EngineSettings, Failed, Filter, Grants, Instructions, Plugin, RequestCall,
     ResponseCall, SandboxError, SnapshotPolicy, ThreadStart, Verdict,
 };
 use tokio::runtime::Runtime;
 
 use self::model_gateway::ModelGateway;
+use self::provided::Provided;
 use self::witness::{Event, Witness};
 use crate::after_chain;
 use crate::compiled_code::open_cache;
@@ -69,6 +72,8 @@ pub struct Candidate<'a> {
     workshop: &'a Workshop,
     /// The plugin behind it.
     pub plugin: Arc<Plugin>,
+    /// What the operator granted it.
+    granted: Arc<Grants>,
     /// How long loading took.
     pub loaded_in: Duration,
 }
@@ -159,9 +164,12 @@ impl Workshop {
             let mib = limit >> 20;
             bail!("{shown} has more than {mib} MiB, the most that limits.module_mib allows");
         }
-        let mut settings = self.config.plugins.of(name).settings;
+        let mut settings = self.config.plugins.of(name).settings.clone();
         settings.snapshot = SnapshotPolicy::Off;
         settings.instances = sandbox::InstancePolicy::Fresh;
+        // It may ask for all there is; none of it leads outside.
+        let granted = settings.grants;
+        settings.grants = Provided::default().grants(&granted);
         let started = Instant::now();
         let loading = Plugin::load(&self.engine, name, wasm, settings, None);
         let loaded = self.runtime.block_on(loading);
@@ -169,6 +177,7 @@ impl Workshop {
         Ok(Candidate {
             workshop: self,
             plugin,
+            granted,
             loaded_in: started.elapsed(),
         })
     }
@@ -181,15 +190,21 @@ impl Candidate<'_> {
         self.plugin.code_origin() == CodeOrigin::Compiled
     }
 
-    /// Shows it a call with this configuration. `repeat`: find out how long it
-    /// takes, too.
+    /// Shows it a call with this configuration. `provided` is behind its grants;
+    /// `repeat`: find out how long it takes, too.
     ///
     /// # Errors
     /// Only where the runner itself is at fault.
-    pub fn run(&self, configuration: &[u8], exchange: &Exchange, repeat: bool) -> Result<Report> {
-        let filter = self.filter(configuration);
+    pub fn run(
+        &self,
+        configuration: &[u8],
+        exchange: &Exchange,
+        provided: &Provided,
+        repeat: bool,
+    ) -> Result<Report> {
+        let filter = self.filter(configuration, provided);
         let workshop = self.workshop;
-        workshop.witness.begin();
+        workshop.witness.begin(&provided.secrets);
         let started = Instant::now();
         let came = workshop.runtime.block_on(run(&filter, exchange));
         let first_took = started.elapsed();
@@ -221,16 +236,21 @@ impl Candidate<'_> {
     ///
     /// # Errors
     /// Its refusal, or how it failed to give one.
-    pub fn configure(&self, configuration: &[u8]) -> (Result<(), SandboxError>, Vec<Event>) {
-        let filter = self.filter(configuration);
-        self.workshop.witness.begin();
+    pub fn configure(
+        &self,
+        configuration: &[u8],
+        provided: &Provided,
+    ) -> (Result<(), SandboxError>, Vec<Event>) {
+        let filter = self.filter(configuration, provided);
+        self.workshop.witness.begin(&provided.secrets);
         let outcome = self.workshop.runtime.block_on(filter.check());
         (outcome, self.workshop.witness.end())
     }
 
-    fn filter(&self, configuration: &[u8]) -> Filter {
+    fn filter(&self, configuration: &[u8], provided: &Provided) -> Filter {
         let plugin = Arc::clone(&self.plugin);
-        Filter::new(plugin, configuration.into(), Arc::from("try"))
+        let grants = provided.grants(&self.granted);
+        Filter::with_grants(plugin, configuration.into(), Arc::from("try"), grants)
     }
 }
 

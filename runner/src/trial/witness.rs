@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, anyhow};
-use sandbox::HOST_CALLS;
+use sandbox::{HOST_CALLS, Secrets};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
@@ -51,7 +51,15 @@ pub enum Event {
 /// Sees what filters do, one call at a time.
 #[derive(Debug, Clone)]
 pub struct Witness {
-    events: Arc<Mutex<Option<Vec<Event>>>>,
+    record: Arc<Mutex<Option<Record>>>,
+}
+
+/// What is written down of one call.
+#[derive(Debug, Default)]
+struct Record {
+    events: Vec<Event>,
+    /// What must not be read in it.
+    secrets: Arc<Secrets>,
 }
 
 impl Witness {
@@ -61,7 +69,7 @@ impl Witness {
     /// Where there is a log already.
     pub(super) fn install() -> Result<Self> {
         let witness = Witness {
-            events: Arc::default(),
+            record: Arc::default(),
         };
         let listening = Targets::new()
             .with_target(HOST_CALLS, LevelFilter::TRACE)
@@ -75,31 +83,40 @@ impl Witness {
         Ok(witness)
     }
 
-    /// Begins to write down.
-    pub(super) fn begin(&self) {
-        *self.lock() = Some(Vec::new());
+    /// Begins to write down, but not these.
+    pub(super) fn begin(&self, secrets: &Arc<Secrets>) {
+        *self.lock() = Some(Record {
+            events: Vec::new(),
+            secrets: Arc::clone(secrets),
+        });
     }
 
     /// What was written down.
     pub(super) fn end(&self) -> Vec<Event> {
-        self.lock().take().unwrap_or_default()
+        self.lock().take().unwrap_or_default().events
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<Event>>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Record>> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, event: Event) {
-        if let Some(events) = &mut *self.lock() {
-            events.push(event);
+    fn add(&self, mut event: Event) {
+        if let Some(record) = &mut *self.lock() {
+            if let Event::HostCall { arguments, .. } = &mut event {
+                *arguments = record.secrets.redact(arguments).into_owned();
+            }
+            record.events.push(event);
         }
     }
 
     fn returned(&self, value: Option<String>) {
         // A host function cannot call another: it is the last that was called.
-        let mut events = self.lock();
-        let last = events.iter_mut().flatten().rev();
-        let mut calls = last.filter_map(|event| match event {
+        let mut record = self.lock();
+        let Some(Record { events, secrets }) = &mut *record else {
+            return;
+        };
+        let value = value.map(|value| secrets.redact(&value).into_owned());
+        let mut calls = events.iter_mut().rev().filter_map(|event| match event {
             Event::HostCall { result, .. } => Some(result),
             _ => None,
         });

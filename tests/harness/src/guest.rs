@@ -7,7 +7,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, SourceMap};
 
 /// The interface as this repository declares it, by file.
-const WIT: [(&str, &str); 10] = [
+const WIT: [(&str, &str); 14] = [
     ("types.wit", include_str!("../../../wit/types.wit")),
     ("request.wit", include_str!("../../../wit/request.wit")),
     ("response.wit", include_str!("../../../wit/response.wit")),
@@ -16,6 +16,10 @@ const WIT: [(&str, &str); 10] = [
     ("log.wit", include_str!("../../../wit/log.wit")),
     ("clock.wit", include_str!("../../../wit/clock.wit")),
     ("plugin.wit", include_str!("../../../wit/plugin.wit")),
+    ("http.wit", include_str!("../../../wit/http.wit")),
+    ("key-value.wit", include_str!("../../../wit/key-value.wit")),
+    ("secrets.wit", include_str!("../../../wit/secrets.wit")),
+    ("random.wit", include_str!("../../../wit/random.wit")),
     ("handlers.wit", include_str!("../../../wit/handlers.wit")),
     ("world.wit", include_str!("../../../wit/world.wit")),
 ];

@@ -1,12 +1,12 @@
 //! `apisix:filter/log`: the guest's lines in the runner's log, marked as the
-//! guest's, cut and escaped so that they cannot pass for anything else. What a
+//! guest's, cut and escaped so that they cannot pass for anything else, and without
+//! the secrets that it was granted. What a
 //! guest prints (`console`) comes here too.
 
 use std::sync::atomic::AtomicUsize;
 
 use crate::bindings::apisix::filter::log::{Host, Level};
 use crate::call_state::{CallState, Identity};
-use crate::printable::printable;
 
 /// The log target of all guest lines, so that an operator can filter them.
 const TARGET: &str = "guest";
@@ -19,7 +19,11 @@ impl Host for CallState {
     fn log(&mut self, level: Level, message: String) {
         if !self.quiet {
             let (request, logged) = (self.call.id(), self.logged());
-            write(&self.identity, request, level, &message, &logged);
+            let message = Message {
+                text: &message,
+                is_cut: false,
+            };
+            write(&self.identity, request, level, message, &logged);
         }
     }
 
@@ -28,19 +32,27 @@ impl Host for CallState {
     }
 }
 
+/// What a guest says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message<'a> {
+    pub(crate) text: &'a str,
+    /// Only its beginning is here.
+    pub(crate) is_cut: bool,
+}
+
 /// Writes one line of a guest, unless the limits forbid it: then false. `logged`
 /// is what its call has written so far.
 pub(crate) fn write(
     identity: &Identity,
     request: Option<u32>,
     level: Level,
-    message: &str,
+    message: Message<'_>,
     logged: &AtomicUsize,
 ) -> bool {
     if !enabled(level) {
         return true;
     }
-    let line = printable(message);
+    let line = identity.line(message.text, message.is_cut);
     let account = &identity.account;
     if !account.may_log(AROUND + line.len(), logged) {
         return false;

@@ -1,29 +1,36 @@
 //! What a filter may import: one file per interface of `wit/`, same name. This
 //! is the one list of them; nothing else is linked but the standard WASI
-//! interfaces, and those only into a component that imports them.
+//! interfaces and `wasi:http`, and those only into a component that imports them.
+//! Whether it may import them is decided in `imports`.
 
 mod chain;
 mod clock;
+mod http;
+mod key_value;
 pub(crate) mod log;
 mod plugin;
+mod random;
 mod request;
 mod response;
+mod secrets;
 mod variables;
+pub(crate) mod wasi_http;
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksCtxView};
-use wasmtime_wasi::p2::bindings::{clocks, random};
+use wasmtime_wasi::p2::bindings::{clocks, random as wasi_random_bindings};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomCtx};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-use crate::bindings::Filter;
+use crate::bindings::FilterWithServices;
 use crate::bindings::apisix::filter::types;
 use crate::call_state::CallState;
 use crate::limits::EditLimits;
+use crate::{Grant, Randomness};
 
 /// Links every interface of `apisix:filter`.
 pub(crate) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    Filter::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)
+    FilterWithServices::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)
 }
 
 /// Links the standard WASI interfaces. Whatever a guest asks of them, they reach
@@ -34,9 +41,9 @@ pub(crate) fn link_wasi(linker: &mut Linker<CallState>) -> wasmtime::Result<()> 
     linker.allow_shadowing(true);
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(linker, wasi_clocks)?;
     clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(linker, wasi_clocks)?;
-    random::random::add_to_linker::<_, WasiRandom>(linker, wasi_random)?;
-    random::insecure::add_to_linker::<_, WasiRandom>(linker, wasi_random)?;
-    random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, wasi_random)?;
+    wasi_random_bindings::random::add_to_linker::<_, WasiRandom>(linker, wasi_random)?;
+    wasi_random_bindings::insecure::add_to_linker::<_, WasiRandom>(linker, wasi_random)?;
+    wasi_random_bindings::insecure_seed::add_to_linker::<_, WasiRandom>(linker, wasi_random)?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -51,11 +58,19 @@ fn wasi_clocks(state: &mut CallState) -> WasiClocksCtxView<'_> {
 }
 
 fn wasi_random(state: &mut CallState) -> &mut WasiRandomCtx {
-    state.outside = Some("random numbers (wasi:random)");
+    if state.grants().random == Randomness::Real {
+        state.outside = Some("random numbers (wasi:random)");
+    }
     state.ctx().ctx.random()
 }
 
 impl types::Host for CallState {}
+
+/// What a filter is told that asks for what it was not granted.
+fn not_granted(state: &CallState, grant: Grant) -> String {
+    let line = grant.line(&state.identity.account.name);
+    format!("the operator has not granted this; grant it with {line}")
+}
 
 /// Text for a guest: bytes that are not UTF-8 show as U+FFFD.
 fn text(bytes: &[u8]) -> String {

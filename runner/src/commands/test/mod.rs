@@ -100,14 +100,15 @@ fn filter_of(file: &Path, cases: &CaseFile, given: Option<&Path>) -> Result<Path
 
 fn try_case(candidate: &Candidate<'_>, cases: &CaseFile, case: &Case) -> Result<Verdict> {
     let configuration = cases.configuration_of(case);
+    let provided = case.provided()?;
     let started = Instant::now();
     let (came, events) = match case.exchange()? {
         Some(exchange) => {
-            let report = candidate.run(&configuration, &exchange, false)?;
+            let report = candidate.run(&configuration, &exchange, &provided, false)?;
             (report.came.map(Some), report.events)
         }
         None => {
-            let (outcome, events) = candidate.configure(&configuration);
+            let (outcome, events) = candidate.configure(&configuration, &provided);
             (outcome.map(|()| None).map_err(NoResult::Filter), events)
         }
     };
