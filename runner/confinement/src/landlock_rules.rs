@@ -1,4 +1,4 @@
-//! The first half: which files and ports stay open. Everything that the kernel's
+//! Landlock: which files and ports stay open. Everything that the kernel's
 //! version of landlock can forbid is forbidden, and then opened path by path.
 
 use std::fs::DirBuilder;
@@ -21,11 +21,6 @@ const KNOWN: ABI = ABI::V10;
 
 pub(crate) fn raise(wall: &Wall) -> Report {
     let mut report = Report::default();
-    // By itself too: it needs no landlock.
-    match rustix::thread::set_no_new_privs(true) {
-        Ok(()) => report.has(Enforced::NoNewPrivs),
-        Err(error) => report.lacks(Part::NoNewPrivs, error.to_string()),
-    }
     let before = other_threads();
     let paths = match restrict(wall, &mut report) {
         Ok((status, paths)) => told(&status, paths, wall, &mut report),

@@ -1,8 +1,8 @@
 //! The second wall. A guest that broke out of its sandbox has the rights of
 //! this process; so the process gives up, once it has started, what it does not
 //! need: files outside of a few folders and connections to anywhere (landlock),
-//! the system calls that it never makes (seccomp), programs that would give it
-//! more rights (`no_new_privs`). All of this binds every thread and cannot be
+//! the system calls that it never makes (seccomp), what root may do beyond others
+//! (capabilities), programs that would give it more rights (`no_new_privs`). All of this binds every thread and cannot be
 //! taken back.
 //!
 //! Nothing here fails: where the kernel lacks something, the [`Report`] says
@@ -14,6 +14,8 @@
 mod elsewhere;
 #[cfg(target_os = "linux")]
 mod landlock_rules;
+#[cfg(target_os = "linux")]
+mod privileges;
 mod report;
 #[cfg(target_os = "linux")]
 mod surroundings;
@@ -89,14 +91,14 @@ impl Tcp {
 }
 
 impl Wall {
-    /// The first half: `no_new_privs` and landlock. Before ABI 8 (Linux 7.0)
-    /// landlock binds the calling thread and those that it starts from now on,
+    /// The first half: `no_new_privs`, capabilities and landlock. They bind (the
+    /// last before ABI 8, Linux 7.0) the calling thread and those that it starts from now on,
     /// so this comes as soon as all paths are known and before there is a second
     /// thread; the report names those that escaped it. What is open already
     /// stays open.
     pub fn raise_early(&self) -> Report {
         #[cfg(target_os = "linux")]
-        return landlock_rules::raise(self);
+        return privileges::give_up(self).and(landlock_rules::raise(self));
         #[cfg(not(target_os = "linux"))]
         return elsewhere::raise_early();
     }

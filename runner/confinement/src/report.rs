@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Part {
     /// No program that this process starts has more rights than it.
     NoNewPrivs,
+    /// What root may do beyond others.
+    Capabilities,
     /// Files and connections.
     Landlock,
     /// System calls.
@@ -18,6 +20,7 @@ impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Part::NoNewPrivs => "no_new_privs",
+            Part::Capabilities => "capabilities",
             Part::Landlock => "landlock",
             Part::Seccomp => "seccomp",
         })
@@ -44,6 +47,11 @@ impl fmt::Display for Missing {
 pub enum Enforced {
     /// See [`Part::NoNewPrivs`].
     NoNewPrivs,
+    /// See [`Part::Capabilities`]. Only where there were more before.
+    Capabilities {
+        /// Those that are left, with the kernel's names.
+        left: String,
+    },
     /// See [`Part::Landlock`].
     Landlock {
         /// The kernel's version of it that is used.
@@ -64,6 +72,7 @@ impl fmt::Display for Enforced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Enforced::NoNewPrivs => f.write_str("no_new_privs"),
+            Enforced::Capabilities { left } => write!(f, "capabilities ({left})"),
             Enforced::Landlock { abi, paths, tcp } => {
                 write!(f, "landlock (ABI {abi}: {paths} paths, TCP {tcp})")
             }
@@ -150,6 +159,9 @@ mod tests {
     fn a_report_should_be_one_line_of_what_is_active() {
         let mut early = Report::default();
         early.has(Enforced::NoNewPrivs);
+        early.has(Enforced::Capabilities {
+            left: "chown".into(),
+        });
         early.has(Enforced::Landlock {
             abi: 7,
             paths: 14,
@@ -161,13 +173,13 @@ mod tests {
         let rows = [
             (
                 early.clone().and(late),
-                "second wall: no_new_privs, landlock (ABI 7: 14 paths, TCP closed), seccomp (112 \
+                "second wall: no_new_privs, capabilities (chown), landlock (ABI 7: 14 paths, TCP closed), seccomp (112 \
                  system calls)",
                 "",
             ),
             (
                 early.and(none.clone()),
-                "second wall: no_new_privs, landlock (ABI 7: 14 paths, TCP closed)",
+                "second wall: no_new_privs, capabilities (chown), landlock (ABI 7: 14 paths, TCP closed)",
                 "seccomp: this kernel has none",
             ),
             (

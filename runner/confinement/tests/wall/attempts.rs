@@ -17,7 +17,7 @@ use crate::stage::{Place, abstract_address};
 
 /// What an attempt came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It was done.
     Done,
     /// The error is one that walls give.
@@ -29,7 +29,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub fn of(result: io::Result<()>) -> Self {
+    pub(crate) fn of(result: io::Result<()>) -> Self {
         match result.map_err(|error| error.raw_os_error()) {
             Ok(()) => Outcome::Done,
             Err(Some(error @ (libc::EPERM | libc::EACCES | libc::ENOSYS))) => {
@@ -39,7 +39,7 @@ impl Outcome {
         }
     }
 
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         match text {
             "done" => Outcome::Done,
             "reached" => Outcome::Reached,
@@ -58,7 +58,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-pub fn named(name: &str) -> fn(&Place) -> io::Result<()> {
+pub(crate) fn named(name: &str) -> fn(&Place) -> io::Result<()> {
     let found = ATTEMPTS.iter().find(|(known, _)| *known == name);
     found
         .unwrap_or_else(|| panic!("no attempt is called {name}"))

@@ -18,7 +18,7 @@ use crate::attempts::{self, Outcome};
 
 /// What is raised before the attempt is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Walls {
+pub(crate) enum Walls {
     None,
     Early,
     Both,
@@ -66,7 +66,7 @@ const REPORT: &str = "report";
 const MARK: &str = "came to: ";
 
 /// The outer process's side: dropped, all of it is gone.
-pub struct Stage {
+pub(crate) struct Stage {
     folder: tempfile::TempDir,
     tcp: TcpListener,
     _udp: UdpSocket,
@@ -75,14 +75,14 @@ pub struct Stage {
 }
 
 /// The inner process's.
-pub struct Place {
-    pub folder: PathBuf,
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
     /// Where the outer process listens by TCP and by UDP, on loopback.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Stage {
-    pub fn set() -> Self {
+    pub(crate) fn set() -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let at = |name: &str| folder.path().join(name);
         for name in ["outside", "modules", "kept", "kept/inner", "sockets"] {
@@ -104,12 +104,12 @@ impl Stage {
     }
 
     /// What one attempt comes to behind this wall.
-    pub fn try_in_a_process(&self, attempt: &str, walls: Walls) -> Outcome {
+    pub(crate) fn try_in_a_process(&self, attempt: &str, walls: Walls) -> Outcome {
         Outcome::read(&self.run(attempt, walls))
     }
 
     /// The line, what is missing, the remarks.
-    pub fn report(&self, walls: Walls) -> [String; 3] {
+    pub(crate) fn report(&self, walls: Walls) -> [String; 3] {
         let told = self.run(REPORT, walls);
         let mut parts = told.split('|').map(str::to_owned);
         std::array::from_fn(|_| parts.next().expect("three parts"))
@@ -117,10 +117,9 @@ impl Stage {
 
     fn run(&self, attempt: &str, walls: Walls) -> String {
         let port = self.tcp.local_addr().expect("address").port();
-        // One thread for all tests is the main thread: there is no other.
         let output = Command::new(current_exe().expect("this program"))
             .args(["--exact", "in_a_process_of_its_own", "--ignored"])
-            .args(["--nocapture", "--test-threads=1"])
+            .args(["--nocapture"])
             .env(FOLDER, self.folder.path())
             .env(ATTEMPT, attempt)
             .env(WALLS, format!("{walls:?}"))
@@ -136,7 +135,23 @@ impl Stage {
 }
 
 /// The inner process: raises the wall, makes the attempt, says what it came to.
-pub fn play() {
+/// In a child, because tests run beside another thread and a runner raises the
+/// first half before it has one.
+pub(crate) fn play() {
+    // SAFETY: the other thread waits for this one and holds no lock.
+    match unsafe { libc::fork() } {
+        -1 => panic!("{}", std::io::Error::last_os_error()),
+        0 => {
+            play_alone();
+            // SAFETY: nothing is left to be done.
+            unsafe { libc::_exit(0) }
+        }
+        // SAFETY: nobody wants the status.
+        child => unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) },
+    };
+}
+
+fn play_alone() {
     let given = |name: &str| {
         let value = var_os(name).expect("what the outer process says");
         value.into_string().expect("UTF-8")
@@ -153,7 +168,7 @@ pub fn play() {
 }
 
 impl Place {
-    pub fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -238,6 +253,6 @@ fn same_port() -> (TcpListener, UdpSocket) {
     }
 }
 
-pub fn abstract_address(folder: &Path) -> SocketAddr {
+pub(crate) fn abstract_address(folder: &Path) -> SocketAddr {
     SocketAddr::from_abstract_name(folder.as_os_str().as_encoded_bytes()).expect("a name")
 }
