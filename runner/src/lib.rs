@@ -60,6 +60,7 @@ pub mod file_descriptors;
 pub mod filter_chain;
 pub mod folder_events;
 pub mod gateway_link;
+pub mod granting;
 pub mod handlers;
 pub mod listener;
 pub mod metrics;

@@ -31,8 +31,25 @@ pub struct ModuleFile {
     /// Where it is.
     pub path: PathBuf,
     /// How it looks.
-    pub stamp: Stamp,
+    pub looks: Looks,
 }
+
+/// How a module looks: its file, and that of its signature where it has one.
+pub type Looks = (Stamp, Option<Stamp>);
+
+/// What is in a module's file, and in that of its signature.
+pub struct Contents {
+    /// All of it.
+    pub wasm: Vec<u8>,
+    /// What `NAME.wasm.sig` holds.
+    pub signature: Option<Vec<u8>>,
+}
+
+/// What a signature's file is called, behind the name of what it signs.
+const SIGNATURE: &str = ".sig";
+
+/// Bytes of a signature's file; in base64 it has about 90.
+const LARGEST_SIGNATURE: u64 = 4096;
 
 /// How a file looks from outside, behind links. One that was written to looks
 /// different, and so does another that took its place.
@@ -135,8 +152,13 @@ impl Listing {
             }
             (_, Some("wasm"), Some(name)) => {
                 let name = Arc::from(name);
-                self.modules.insert(name, ModuleFile { path, stamp });
+                let signature = std::fs::metadata(signature_of(&path));
+                let signature = signature.ok().map(|metadata| Stamp::from(&metadata));
+                let looks = (stamp, signature);
+                self.modules.insert(name, ModuleFile { path, looks });
             }
+            // It belongs to the module before it.
+            (_, Some("sig"), Some(name)) if name.ends_with(".wasm") => {}
             (_, Some("cwasm"), _) => {
                 let refused = LoadError::Precompiled;
                 self.remark(Level::ERROR, format!("{shown} is refused: {refused}"));
@@ -183,8 +205,9 @@ impl Listing {
 /// many times its size in memory. None where somebody wrote to it meanwhile.
 ///
 /// # Errors
-/// The system's, and one for a module that is too large.
-pub fn read(file: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+/// The system's, and one for a module that is too large, or that just anybody
+/// could have written.
+pub fn read(file: &Path, limit: u64) -> Result<Option<Contents>> {
     // The file may be another than the one that was listed: a pipe, which
     // would make us wait for whoever writes to it, or one that still grows.
     let flags = OFlag::O_NONBLOCK.bits();
@@ -196,6 +219,7 @@ pub fn read(file: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     if !before.is_file() {
         bail!("it is not a file");
     }
+    integrity::check_module(file, &before)?;
     let mut wasm = Vec::new();
     let most = limit.saturating_add(1);
     (&mut opened).take(most).read_to_end(&mut wasm)?;
@@ -204,7 +228,28 @@ pub fn read(file: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         bail!("it has more than {mib} MiB, the most that limits.module_mib allows");
     }
     let whole = Stamp::from(&before) == Stamp::from(&opened.metadata()?);
-    Ok(whole.then_some(wasm))
+    let signature = read_signature(&signature_of(file))?;
+    Ok(whole.then_some(Contents { wasm, signature }))
+}
+
+fn signature_of(module: &Path) -> PathBuf {
+    let mut name = module.as_os_str().to_owned();
+    name.push(SIGNATURE);
+    PathBuf::from(name)
+}
+
+/// None where there is none.
+fn read_signature(file: &Path) -> Result<Option<Vec<u8>>> {
+    let flags = OFlag::O_NONBLOCK.bits();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(file);
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut signature = Vec::new();
+    opened.take(LARGEST_SIGNATURE).read_to_end(&mut signature)?;
+    Ok(Some(signature))
 }
 
 #[cfg(test)]
@@ -244,7 +289,7 @@ mod tests {
     fn a_file_should_look_different_once_it_was_written_to_or_replaced() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let file = folder.path().join("a.wasm");
-        let stamp = || list(folder.path()).expect("a folder").modules["a"].stamp;
+        let stamp = || list(folder.path()).expect("a folder").modules["a"].looks;
         std::fs::write(&file, "1").expect("file");
         let first = stamp();
         assert_eq!(stamp(), first);

@@ -10,15 +10,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use sandbox::{CodeOrigin, CompileError, Engine, LoadError, Plugin, SandboxError, ends_early};
+use integrity::{Policy, TrustedKey};
+use sandbox::{
+    CodeOrigin, CompileError, Engine, LoadError, Plugin, PluginSettings, SandboxError, ends_early,
+};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::conf_cache::ConfCache;
 use crate::config::Plugins;
+use crate::granting::Granting;
 use crate::metrics::Metrics;
 use crate::module::{Digest, Module, Progress, Stage};
-use crate::module_folder;
+use crate::module_folder::{self, Contents};
 use crate::plugin_catalog::PluginCatalog;
 use crate::tenant::Tenant;
 
@@ -48,11 +52,32 @@ pub struct ModuleSwap {
     tenant: Tenant,
     engine: Arc<Engine>,
     settings: Plugins,
+    trusted: Trusted,
+    granting: Arc<Granting>,
     catalog: Arc<PluginCatalog>,
     confs: Arc<ConfCache>,
     metrics: Arc<Metrics>,
     places: Semaphore,
     anticipates: bool,
+}
+
+/// What the operator says of a tenant's modules.
+pub struct Said {
+    /// How plugins run.
+    pub plugins: Plugins,
+    /// Whose signatures count.
+    pub trusted: Trusted,
+    /// What they may reach.
+    pub granting: Arc<Granting>,
+}
+
+/// Whose signatures count. The default asks for none.
+#[derive(Debug, Clone, Default)]
+pub struct Trusted {
+    /// Public keys.
+    pub keys: Vec<TrustedKey>,
+    /// Whether each module needs a signature.
+    pub require_signed: bool,
 }
 
 /// What became of a file.
@@ -72,7 +97,7 @@ impl ModuleSwap {
     pub fn new(
         tenant: Tenant,
         engine: Arc<Engine>,
-        settings: Plugins,
+        said: Said,
         catalog: Arc<PluginCatalog>,
         confs: Arc<ConfCache>,
         metrics: Arc<Metrics>,
@@ -80,7 +105,9 @@ impl ModuleSwap {
         ModuleSwap {
             tenant,
             engine,
-            settings,
+            settings: said.plugins,
+            trusted: said.trusted,
+            granting: said.granting,
             catalog,
             confs,
             metrics,
@@ -162,13 +189,15 @@ impl ModuleSwap {
         };
         let (file, limit) = (module.file.clone(), self.settings.module_size);
         let read = move || {
-            let Some(wasm) = module_folder::read(&file, limit)? else {
+            let Some(contents) = module_folder::read(&file, limit)? else {
                 return Ok(None);
             };
-            let digest = Digest::from(Sha256::digest(&wasm));
-            Ok(Some((wasm, digest)))
+            let mut digest = Sha256::new();
+            digest.update(&contents.wasm);
+            digest.update(contents.signature.as_deref().unwrap_or_default());
+            Ok(Some((contents, Digest::from(digest.finalize()))))
         };
-        let (wasm, digest) = match tokio::task::spawn_blocking(read).await {
+        let (contents, digest) = match tokio::task::spawn_blocking(read).await {
             Ok(Ok(Some(read))) => read,
             Ok(Ok(None)) => return Taken::NotNow(FIRST_PAUSE),
             Ok(Err(error)) if is_of_the_moment(&error) => {
@@ -185,9 +214,13 @@ impl ModuleSwap {
         if progress.refused == Some(digest) {
             return Taken::Done;
         }
-        if patient && ends_early(&wasm) {
+        if patient && ends_early(&contents.wasm) {
             return Taken::EndsEarly;
         }
+        let wasm = match self.verified(module, contents) {
+            Ok(wasm) => wasm,
+            Err(error) => return self.refuse(module, &mut progress, Some(digest), &error),
+        };
         let size = wasm.len();
         let began = Instant::now();
         let loaded = self.load(module, wasm).await;
@@ -214,9 +247,26 @@ impl ModuleSwap {
         }
     }
 
+    /// The very bytes that were verified, to be compiled.
+    fn verified(&self, module: &Module, contents: Contents) -> Result<Vec<u8>> {
+        let Contents { wasm, signature } = contents;
+        let name = &*module.name;
+        let policy = Policy {
+            digests: self.settings.of(name).digests.clone(),
+            trusted_keys: self.trusted.keys.clone(),
+            require_signed: self.trusted.require_signed,
+        };
+        let provenance = policy.verify(name, &wasm, signature.as_deref())?;
+        tracing::debug!("module {name}: {provenance}");
+        Ok(wasm)
+    }
+
     async fn load(&self, module: &Module, wasm: Vec<u8>) -> Result<Arc<Plugin>> {
         let (name, before) = (&*module.name, module.plugin());
-        let settings = self.settings.of(name).settings.clone();
+        let settings = PluginSettings {
+            grants: self.granting.of(name),
+            ..self.settings.of(name).settings.clone()
+        };
         let loading = Plugin::load(&self.engine, name, wasm, settings, before.as_deref());
         Ok(loading.await?)
     }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::folder_events::FolderEvents;
 use crate::module::Module;
-use crate::module_folder::{self, Listing, ModuleFile, Remark, Stamp};
+use crate::module_folder::{self, Listing, Looks, ModuleFile, Remark};
 use crate::module_swap::{ModuleSwap, Taken};
 
 /// When to look into the folder.
@@ -65,9 +65,9 @@ pub struct ModuleWatch {
 #[derive(Default)]
 struct Known {
     /// How it looked when it was last looked into.
-    taken: Option<Stamp>,
+    taken: Option<Looks>,
     /// How it looks since it looks different.
-    seen: Option<(Stamp, Instant)>,
+    seen: Option<(Looks, Instant)>,
     /// Since when it is not there.
     absent: Option<Instant>,
     /// When it is to be looked into again, though it looks the same.
@@ -84,7 +84,7 @@ impl ModuleWatch {
         let modules = listing.modules.into_iter();
         let known = modules.map(|(name, file)| {
             let known = Known {
-                taken: Some(file.stamp),
+                taken: Some(file.looks),
                 ..Known::default()
             };
             (name, known)
@@ -235,8 +235,8 @@ impl ModuleWatch {
         }
         let known = self.known.entry(Arc::clone(name)).or_default();
         known.absent = None;
-        let (now, stamp) = (Instant::now(), file.stamp);
-        if known.taken == Some(stamp) {
+        let (now, looks) = (Instant::now(), file.looks);
+        if known.taken == Some(looks) {
             known.seen = None;
             let again = known.again?;
             if again > now {
@@ -247,14 +247,14 @@ impl ModuleWatch {
             return None;
         }
         match known.seen {
-            Some((seen, since)) if seen == stamp && since + SETTLED <= now => {
-                (known.taken, known.seen, known.again) = (Some(stamp), None, None);
+            Some((seen, since)) if seen == looks && since + SETTLED <= now => {
+                (known.taken, known.seen, known.again) = (Some(looks), None, None);
                 self.start(name, file, true);
                 None
             }
-            Some((seen, since)) if seen == stamp => Some(since + SETTLED),
+            Some((seen, since)) if seen == looks => Some(since + SETTLED),
             _ => {
-                known.seen = Some((stamp, now));
+                known.seen = Some((looks, now));
                 Some(now + SETTLED)
             }
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use integrity::TrustedKey;
 use sandbox::{Allocation, Engine, EngineSettings, Plugin, ThreadStart};
 use tokio::task::JoinHandle;
 
@@ -17,12 +18,13 @@ use crate::background::{self, Background};
 use crate::compiled_code::open_cache;
 use crate::compiler::{CompileLimits, Compilers};
 use crate::conf_cache::{ConfCache, ConfLimits, Tokens};
-use crate::config::{CacheSettings, Share, TenantConfig};
+use crate::config::{CacheSettings, KeyValueSettings, Share, TenantConfig};
 use crate::dispatcher::Dispatcher;
+use crate::granting::Granting;
 use crate::metrics::{Metrics, PluginLevels, TenantLevels};
 use crate::module::Stage;
 use crate::module_folder::Listing;
-use crate::module_swap::ModuleSwap;
+use crate::module_swap::{ModuleSwap, Said, Trusted};
 use crate::module_watch::{ModuleWatch, When};
 use crate::plugin_catalog::PluginCatalog;
 use crate::server::Service;
@@ -41,6 +43,7 @@ pub struct TenantService {
     /// Where its modules are.
     modules: PathBuf,
     engine: Arc<Engine>,
+    granting: Arc<Granting>,
     swap: Arc<ModuleSwap>,
     dispatcher: Arc<Dispatcher>,
     metrics: Arc<Metrics>,
@@ -61,6 +64,8 @@ pub struct Given<'a> {
     pub tokens: Tokens,
     /// What is counted of it.
     pub metrics: Arc<Metrics>,
+    /// Where filters keep what outlives a call.
+    pub key_value: &'a KeyValueSettings,
     /// Where compiled components are kept.
     pub cache: CacheSettings,
     /// How long a configuration lives after its last use.
@@ -80,6 +85,10 @@ impl TenantService {
     /// Where its folder cannot be used, and where the system gives no threads.
     pub fn start(config: &TenantConfig, given: Given<'_>) -> Result<Self> {
         let tenant = config.tenant.clone();
+        let trusted = trusted(config)?;
+        for remark in integrity::check_folder(given.modules)? {
+            tracing::warn!("{remark}");
+        }
         let (catalog, listing) = PluginCatalog::list(&tenant, given.modules, &given.metrics)?;
         if listing.modules.is_empty() && !given.watch {
             bail!(
@@ -89,6 +98,9 @@ impl TenantService {
             );
         }
         let catalog = Arc::new(catalog);
+        let thread_start = given.thread_start.clone();
+        let granting = Granting::start(config, given.key_value, thread_start)?;
+        let granting = Arc::new(granting);
         let engine = start_engine(config, &given)?;
         let threads = ServingThreads::start(&given.thread_start)?;
         let background = Background::start(given.thread_start)?;
@@ -102,7 +114,11 @@ impl TenantService {
         let swap = ModuleSwap::new(
             tenant.clone(),
             Arc::clone(&engine),
-            config.plugins.clone(),
+            Said {
+                plugins: config.plugins.clone(),
+                trusted,
+                granting: Arc::clone(&granting),
+            },
             Arc::clone(&catalog),
             Arc::clone(&confs),
             Arc::clone(&given.metrics),
@@ -120,6 +136,7 @@ impl TenantService {
             confs,
             modules: given.modules.to_owned(),
             engine,
+            granting,
             swap: Arc::new(swap.anticipating(given.watch)),
             dispatcher: Arc::new(dispatcher),
             metrics: given.metrics,
@@ -152,6 +169,11 @@ impl TenantService {
         background.spawn(async move { swap.load_all().await })
     }
 
+    /// Writes down what its filters keep, when it does not serve any more.
+    pub async fn close(&self) {
+        self.granting.close().await;
+    }
+
     /// Where its modules are.
     pub fn modules(&self) -> &Path {
         &self.modules
@@ -160,6 +182,7 @@ impl TenantService {
     /// The figures that it keeps anyway.
     pub fn levels(&self) -> TenantLevels {
         let (places, confs) = (self.engine.usage(), self.confs.usage());
+        let stored = self.granting.stored();
         let mut levels = TenantLevels {
             tenant: Arc::from(self.tenant.name()),
             slots_total: places.slots.into(),
@@ -173,6 +196,7 @@ impl TenantService {
             configurations_dropped: confs.dropped,
             connections: self.threads.connections().get() as u64,
             connections_limit: self.limit.into(),
+            stored: stored.map(|stored| (stored.entries as u64, stored.bytes as u64)),
             ..TenantLevels::default()
         };
         for (name, stage) in self.catalog.stages() {
@@ -199,6 +223,19 @@ fn plugin_levels(name: &Arc<str>, plugin: &Plugin) -> PluginLevels {
         calls: usage.calls.into(),
         waiting_calls: usage.waiting_calls.into(),
     }
+}
+
+/// Reads the keys whose signatures count.
+fn trusted(config: &TenantConfig) -> Result<Trusted> {
+    let integrity = &config.integrity;
+    let keys = integrity
+        .trusted_keys
+        .iter()
+        .map(|file| TrustedKey::read(file));
+    Ok(Trusted {
+        keys: keys.collect::<Result<_, _>>()?,
+        require_signed: integrity.require_signed,
+    })
 }
 
 fn start_engine(config: &TenantConfig, given: &Given<'_>) -> Result<Arc<Engine>> {

@@ -24,6 +24,7 @@ use crate::config::{
     self, CacheSettings, Config, Isolation, ProcessEnvironment, SocketSettings, TenantConfig,
 };
 use crate::file_descriptors;
+use crate::granting;
 use crate::listener::Listener;
 use crate::metrics::{AllMetrics, Levels};
 use crate::module_watch::When;
@@ -46,7 +47,6 @@ pub fn run(options: &ServeOptions) -> Result<()> {
         Some(tenant) => config::load_tenant(file, tenant, &ProcessEnvironment)?,
         None => config::load(file, listen, &ProcessEnvironment)?,
     };
-    config.nothing_missing()?;
     name_modules(&mut config, options.modules.as_deref())?;
     register_for_barriers();
     let log = telemetry::start(config.log_level, config.log_format);
@@ -102,6 +102,13 @@ async fn supervise(
     let mut ownerships = ownerships(config).into_iter();
     for tenant in &config.tenants {
         let sockets = tenant.sockets.iter().zip(&mut ownerships);
+        if !tenant.missing.is_empty() {
+            // Its sockets might be given to the wrong user.
+            let (name, missing) = (&tenant.tenant, tenant.missing.join("; "));
+            tracing::error!("tenant {name} is not served: {missing}");
+            sockets.for_each(drop);
+            continue;
+        }
         let listeners = sockets.map(|(settings, ownership)| listen(settings, &ownership));
         let listeners = listeners.collect::<Result<_>>()?;
         wards.push(Ward::new(
@@ -231,10 +238,12 @@ pub(super) async fn serve(
     let serving = async { tokio::join!(stop, join_all(serving)) };
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        _ = &mut serving => return Ok(()),
-        loaded = loaded => loaded?,
+        _ = &mut serving => {}
+        loaded = loaded => {
+            loaded?;
+            serving.await;
+        }
     }
-    serving.await;
     Ok(())
 }
 
@@ -276,6 +285,7 @@ fn start_tenants(
             watch,
             tokens: tokens.clone(),
             metrics: all_metrics.of(&tenant.tenant),
+            key_value: &config.key_value,
             cache: cache_of(config, tenant),
             configuration_lifetime: config.configuration_lifetime,
             connections: connections.max(1),
@@ -285,7 +295,11 @@ fn start_tenants(
                 false => ThreadStart::default(),
             },
         };
-        match TenantService::start(tenant, given) {
+        let started = match &tenant.missing[..] {
+            [] => TenantService::start(tenant, given),
+            missing => Err(anyhow!("{}", missing.join("; "))),
+        };
+        match started {
             Ok(service) => services.push(Arc::new(service)),
             Err(error) if shared_out => {
                 tracing::error!("tenant {} is not served: {error:#}", tenant.tenant);
@@ -317,7 +331,8 @@ fn cache_of(config: &Config, tenant: &TenantConfig) -> CacheSettings {
     let mut cache = config.cache.clone();
     if config.names_tenants {
         for folder in &mut cache.folders {
-            *folder = folder.join("tenants").join(tenant.tenant.name());
+            granting::make(folder);
+            *folder = folder.join(tenant.tenant.name());
         }
         let (own, all) = (
             u64::from(tenant.share.own),

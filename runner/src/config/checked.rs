@@ -47,8 +47,6 @@ pub struct Config {
     pub key_value: KeyValueSettings,
     /// Where operators find its figures, if anywhere.
     pub admin: Option<AdminAddress>,
-    /// What this machine lacks of what is written. Nothing is served then.
-    pub missing: Vec<ConfigError>,
 }
 
 impl Config {
@@ -70,17 +68,6 @@ impl Config {
                 Some(name) => format!("{} has no tenant {name}; it has {names}", self.name),
             }
         })
-    }
-
-    /// What this machine lacks, as an error.
-    ///
-    /// # Errors
-    /// The first thing that is missing.
-    pub fn nothing_missing(&mut self) -> Result<(), ConfigError> {
-        match self.missing.is_empty() {
-            true => Ok(()),
-            false => Err(self.missing.remove(0)),
-        }
     }
 }
 
@@ -167,7 +154,6 @@ impl Source {
             log_level,
             log_format: raw.logging.format,
             configuration_lifetime: configuration_lifetime(env)?,
-            missing: self.take_missing(),
         })
     }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use outbound::AllowRule;
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -165,8 +166,8 @@ impl fmt::Debug for SecretText {
 /// Where to, and how much.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpGrant {
-    /// Each as it is written.
-    pub allow: Vec<RawAllow>,
+    /// What is allowed.
+    pub allow: Vec<AllowRule>,
     /// For a whole request.
     pub time: Duration,
     /// For making a connection.
@@ -237,9 +238,14 @@ impl Source {
             return Err(self.value_error(section, message.into()));
         }
         let key = |name: &str| format!("{section}.{name}");
+        let rules = raw.allow.iter().enumerate().map(|(number, rule)| {
+            let parsed = AllowRule::parse(&rule.url, &rule.methods, &rule.networks);
+            parsed.map_err(|message| self.value_error(&key(&format!("allow.{number}")), message))
+        });
+        let allow = rules.collect::<Result<_, _>>()?;
         self.check_time(&key("timeout_ms"), raw.timeout_ms)?;
         Ok(HttpGrant {
-            allow: raw.allow.clone(),
+            allow,
             time: millis(self.at_least_one(&key("timeout_ms"), raw.timeout_ms)?),
             connect_time: millis(self.at_least_one(&key("connect_ms"), raw.connect_ms)?),
             request_body: (raw.request_kib as usize) << 10,
@@ -364,7 +370,7 @@ mod tests {
     fn a_secret_that_is_not_there_should_be_said() {
         let text = "grants: {secrets: {a: {env: NOPE}, b: {file: /nowhere/b}}}";
         let config = check(text).expect(text);
-        let missing: Vec<String> = config.missing.iter().map(ToString::to_string).collect();
+        let missing = &config.tenants[0].missing;
         assert_eq!(missing.len(), 2, "{missing:?}");
         assert!(missing[0].contains("grants.secrets.a: the environment variable NOPE"));
         assert!(missing[1].contains("grants.secrets.b: /nowhere/b cannot be read"));

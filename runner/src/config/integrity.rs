@@ -63,43 +63,9 @@ impl Source {
         texts: &[String],
     ) -> Result<Vec<ModuleDigest>, ConfigError> {
         let digests = texts.iter().map(|text| {
-            digest(text).ok_or_else(|| {
-                let message = format!(
-                    "{text:?} is not a SHA-256 in 64 hexadecimal digits, as sha256sum prints it"
-                );
-                self.value_error(key, message)
-            })
+            let digest = integrity::parse_digest(text);
+            digest.map_err(|error| self.value_error(key, error.to_string()))
         });
         digests.collect()
-    }
-}
-
-fn digest(text: &str) -> Option<ModuleDigest> {
-    let text = text.strip_prefix("sha256:").unwrap_or(text).as_bytes();
-    let mut digest = ModuleDigest::default();
-    if text.len() != 2 * digest.len() {
-        return None;
-    }
-    for (byte, digits) in digest.iter_mut().zip(text.chunks(2)) {
-        let digit = |at: usize| char::from(*digits.get(at)?).to_digit(16);
-        *byte = u8::try_from(16 * digit(0)? + digit(1)?).ok()?;
-    }
-    Some(digest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_digest_should_be_64_hexadecimal_digits() {
-        let text = "0".repeat(62) + "fE";
-        let mut expected = [0; 32];
-        expected[31] = 0xfe;
-        assert_eq!(digest(&text), Some(expected));
-        assert_eq!(digest(&format!("sha256:{text}")), Some(expected));
-        for wrong in ["", "00", &text[1..], &format!("{text}0"), &"+0".repeat(32)] {
-            assert_eq!(digest(wrong), None, "{wrong}");
-        }
     }
 }

@@ -25,7 +25,7 @@ pub use cache::CacheSettings;
 pub use checked::{Config, load, load_tenant, settle};
 pub use env::{Environment, ProcessEnvironment};
 pub use error::ConfigError;
-pub use grants::{Grants, HttpGrant, RawAllow, SecretText, Secrets};
+pub use grants::{Grants, HttpGrant, SecretText, Secrets};
 pub use integrity::{Integrity, ModuleDigest};
 pub use key_value::{KeyValueSettings, KeyValueStore};
 pub use plugins::{PluginConfig, Plugins};

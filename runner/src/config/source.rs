@@ -14,7 +14,7 @@ pub(super) struct Source {
     pub(super) name: String,
     pub(super) text: String,
     /// What this machine lacks of what is written.
-    missing: RefCell<Vec<ConfigError>>,
+    missing: RefCell<Vec<String>>,
 }
 
 impl Source {
@@ -101,17 +101,16 @@ impl Source {
     /// What is written is right, and this machine lacks what it names: a user, a
     /// secret. Another may have it.
     pub(super) fn note_missing(&self, key: &str, message: String) {
-        let error = self.value_error(key, message);
+        let error = self.value_error(key, message).to_string();
         let mut missing = self.missing.borrow_mut();
-        let known = |other: &ConfigError| other.to_string() == error.to_string();
         // What holds for all plugins is looked at for each.
-        if !missing.iter().any(known) {
+        if !missing.contains(&error) {
             missing.push(error);
         }
     }
 
-    /// All that was noted.
-    pub(super) fn take_missing(&self) -> Vec<ConfigError> {
+    /// All that was noted since this was asked last.
+    pub(super) fn take_missing(&self) -> Vec<String> {
         self.missing.take()
     }
 

@@ -98,6 +98,9 @@ pub struct TenantConfig {
     pub compile_memory: usize,
     /// Bytes that its key-value storage may take.
     pub key_value_size: usize,
+    /// What this machine lacks of what is written: users, secrets. It is not
+    /// served then.
+    pub missing: Vec<String>,
 }
 
 /// One tenant's part of what all have together.
@@ -289,6 +292,7 @@ impl Source {
             compile_time: Duration::from_secs(at_least_one("compile_s", limits.compile_s)?.into()),
             compile_memory: mib(at_least_one("compile_mib", limits.compile_mib)?),
             key_value_size: mib(at_least_one("key_value_mib", limits.key_value_mib)?),
+            missing: self.take_missing(),
         })
     }
 

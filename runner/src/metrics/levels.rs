@@ -43,6 +43,9 @@ pub struct TenantLevels {
     pub connections: u64,
     /// The most there may be.
     pub connections_limit: u64,
+    /// Entries and bytes that filters keep beyond a call, where the tenant keeps
+    /// them itself.
+    pub stored: Option<(u64, u64)>,
     /// Plugins that can be called.
     pub plugins_ready: u64,
     /// Plugins that are being compiled.
@@ -100,7 +103,7 @@ fn each(
 
 impl Levels {
     pub(super) fn families(&self, namespace: &str) -> Vec<MetricFamily> {
-        let rows: [(&str, &str, MetricType, OfTenant); 15] = [
+        let rows: [(&str, &str, MetricType, OfTenant); 17] = [
             (
                 "slots",
                 "Places for instances: all, those taken, and those taken by instances that wait \
@@ -161,6 +164,18 @@ impl Levels {
                 "The most connections there may be.",
                 MetricType::GAUGE,
                 |of| one(of.connections_limit),
+            ),
+            (
+                "key_value_entries",
+                "Values that filters keep beyond a call.",
+                MetricType::GAUGE,
+                |of| of.stored.map_or(Vec::new(), |(entries, _)| one(entries)),
+            ),
+            (
+                "key_value_bytes",
+                "What they take.",
+                MetricType::GAUGE,
+                |of| of.stored.map_or(Vec::new(), |(_, bytes)| one(bytes)),
             ),
             (
                 "plugins",

@@ -21,7 +21,9 @@ pub struct LineBudget {
 }
 
 impl LineBudget {
-    pub(super) fn new() -> Self {
+    /// Of somebody who has written none yet.
+    #[must_use]
+    pub fn new() -> Self {
         LineBudget {
             made: Instant::now(),
             window: AtomicU64::new(0),

@@ -1,0 +1,262 @@
+//! From what the configuration grants to what filters reach: an HTTP client for
+//! each plugin with rules of its own, one store for the tenant, secrets. All of
+//! it is opened at the start, before the process gives up what it does not need.
+//!
+//! Must not know how requests are sent or where values lie.
+
+mod key_value_port;
+mod outbound_port;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use key_value::{Backend, EmbeddedSettings, RedisSettings, Store};
+use outbound::{Client, Resolver, Roots, Scheme, Settings};
+use sandbox::{Grants, Randomness, Secrets, ThreadStart};
+use tokio::runtime::{Builder, Runtime};
+
+use self::key_value_port::KeyValuePort;
+use self::outbound_port::OutboundPort;
+use crate::config::{self, HttpGrant, KeyValueSettings, KeyValueStore, TenantConfig};
+
+/// Bytes of a response's head.
+const RESPONSE_HEADERS: usize = 64 << 10;
+
+/// Requests that may wait for a place, for each that has one.
+const WAITING: u32 = 4;
+
+/// How long the end of the process waits for what filters keep.
+const LAST_WRITE: Duration = Duration::from_millis(300);
+
+/// What the plugins of one tenant are granted.
+pub struct Granting {
+    others: Arc<Grants>,
+    named: BTreeMap<String, Arc<Grants>>,
+    store: Option<Store>,
+    /// Where requests and the store wait. `None` where nothing is granted that
+    /// would.
+    services: Option<Runtime>,
+}
+
+/// What is opened once for a tenant.
+struct Opened<'a> {
+    services: Option<&'a Runtime>,
+    store: Option<&'a Store>,
+    system: Option<Resolver>,
+}
+
+impl Granting {
+    /// Opens what is granted; threads do `thread_start` first.
+    ///
+    /// # Errors
+    /// Where the operator named something that cannot be used: a folder, a file
+    /// of certificates, an address.
+    pub fn start(
+        config: &TenantConfig,
+        key_value: &KeyValueSettings,
+        thread_start: ThreadStart,
+    ) -> Result<Self> {
+        let plugins = &config.plugins;
+        let all = || plugins.named.values().chain([&plugins.others]);
+        let needs_store = all().any(|plugin| plugin.grants.key_value);
+        let needs_http = all().any(|plugin| plugin.grants.http.is_some());
+        let services = match needs_store || needs_http {
+            true => Some(services(thread_start)?),
+            false => None,
+        };
+        let store = match (&services, needs_store) {
+            (Some(services), true) => Some(open_store(config, key_value, services)?),
+            _ => None,
+        };
+        let mut opened = Opened {
+            services: services.as_ref(),
+            store: store.as_ref(),
+            system: None,
+        };
+        let others = opened.grants(&plugins.others.grants)?;
+        let mut named = BTreeMap::new();
+        for (name, plugin) in &plugins.named {
+            let grants = opened.grants(&plugin.grants);
+            let grants = grants.with_context(|| format!("plugins.{name}.grants"))?;
+            named.insert(name.clone(), grants);
+        }
+        Ok(Granting {
+            others,
+            named,
+            store,
+            services,
+        })
+    }
+
+    /// What the plugin of this name is granted.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Arc<Grants> {
+        Arc::clone(self.named.get(name).unwrap_or(&self.others))
+    }
+
+    /// What the store of the tenant holds, where it has one that counts.
+    #[must_use]
+    pub fn stored(&self) -> Option<key_value::Usage> {
+        self.store.as_ref()?.usage()
+    }
+
+    /// Writes down what filters keep.
+    pub async fn close(&self) {
+        let Some(store) = &self.store else { return };
+        match tokio::time::timeout(LAST_WRITE, store.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("the last values of filters are lost: {error}"),
+            Err(_) => tracing::error!(
+                "the last values of filters may be lost: writing them takes more than {} ms",
+                LAST_WRITE.as_millis()
+            ),
+        }
+    }
+}
+
+/// A runtime within another must not be waited for.
+impl Drop for Granting {
+    fn drop(&mut self) {
+        if let Some(services) = self.services.take() {
+            services.shutdown_background();
+        }
+    }
+}
+
+fn services(thread_start: ThreadStart) -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("services")
+        .on_thread_start(move || thread_start.run())
+        .enable_all()
+        .build()
+}
+
+impl Opened<'_> {
+    fn grants(&mut self, granted: &config::Grants) -> Result<Arc<Grants>> {
+        let http = match &granted.http {
+            Some(http) => Some(self.client(http).context("grants.http")?),
+            None => None,
+        };
+        let secrets = granted.secrets.as_ref().map(|secrets| {
+            let text = |(name, value): (&String, &Result<config::SecretText, String>)| {
+                let value = value.as_ref().ok()?;
+                Some((name.clone(), value.reveal().to_string()))
+            };
+            Arc::new(secrets.iter().filter_map(text).collect::<Secrets>())
+        });
+        let store = self.store.filter(|_| granted.key_value);
+        Ok(Arc::new(Grants {
+            http: http.map(|client| Arc::new(OutboundPort::new(client)) as _),
+            key_value: store.map(|store| Arc::new(KeyValuePort(store.clone())) as _),
+            secrets,
+            clock_resolution: granted.clock_resolution,
+            random: match granted.fixed_random {
+                true => Randomness::Fixed,
+                false => Randomness::Real,
+            },
+        }))
+    }
+
+    fn client(&mut self, grant: &HttpGrant) -> Result<Client> {
+        let Some(services) = self.services else {
+            bail!("nothing to send requests with");
+        };
+        let settings = Settings {
+            rules: grant.allow.clone(),
+            time: grant.time,
+            connect_time: grant.connect_time,
+            request_body: grant.request_body,
+            response_body: grant.response_body,
+            response_headers: RESPONSE_HEADERS,
+            concurrent: grant.concurrent,
+            waiting: grant.concurrent.saturating_mul(WAITING),
+        };
+        let resolver = self.resolver(grant)?;
+        let needs_roots = grant
+            .allow
+            .iter()
+            .any(|rule| rule.scheme() == Scheme::Https);
+        let roots = match (&grant.ca_file, needs_roots) {
+            (Some(file), _) => Roots::empty().and_of_file(file),
+            (None, true) => Roots::of_system(),
+            (None, false) => Ok(Roots::empty()),
+        };
+        let roots = roots.map_err(anyhow::Error::msg)?;
+        let client = Client::new(settings, resolver, &roots, services.handle().clone());
+        client.map_err(anyhow::Error::msg)
+    }
+
+    fn resolver(&mut self, grant: &HttpGrant) -> Result<Resolver> {
+        if !grant.nameservers.is_empty() {
+            return Resolver::with_name_servers(&grant.nameservers).map_err(anyhow::Error::msg);
+        }
+        if self.system.is_none() {
+            self.system = Some(Resolver::of_system().map_err(anyhow::Error::msg)?);
+        }
+        self.system
+            .clone()
+            .ok_or_else(|| anyhow!("no name servers"))
+    }
+}
+
+fn open_store(
+    config: &TenantConfig,
+    settings: &KeyValueSettings,
+    services: &Runtime,
+) -> Result<Store> {
+    let limits = key_value::Limits {
+        max_bytes: config.key_value_size,
+        ..key_value::Limits::default()
+    };
+    let open = |backend| {
+        let settings = key_value::Settings { backend, limits };
+        Store::open(settings, config.tenant.name(), services.handle())
+    };
+    let folders = match &settings.store {
+        KeyValueStore::Redis(address) => {
+            let redis = RedisSettings {
+                timeout: settings.time,
+                ..RedisSettings::at(address)
+            };
+            return open(Backend::Redis(redis)).context("key_value.redis");
+        }
+        KeyValueStore::Embedded(folders) => folders,
+    };
+    let mut refusals = Vec::new();
+    for folder in folders {
+        let folder = own_folder(folder, config);
+        match open(Backend::Embedded(EmbeddedSettings::in_folder(&folder))) {
+            Ok(store) => {
+                tracing::info!("what filters keep is in {}", folder.display());
+                return Ok(store);
+            }
+            Err(error) => refusals.push(error.to_string()),
+        }
+    }
+    bail!(
+        "nothing can be kept for filters: {}; set key_value.folder to a folder of the user who \
+         runs this",
+        refusals.join("; ")
+    )
+}
+
+/// A folder of its own for each tenant, so that its process has to see no
+/// other's.
+fn own_folder(folder: &Path, config: &TenantConfig) -> PathBuf {
+    make(folder);
+    folder.join(config.tenant.name())
+}
+
+/// Makes a folder and its parent; whoever uses it says what is wrong.
+pub fn make(folder: &Path) {
+    if let Some(parent) = folder.parent() {
+        let _ = std::fs::DirBuilder::new().mode(0o755).create(parent);
+    }
+    let _ = std::fs::DirBuilder::new().mode(0o700).create(folder);
+}
