@@ -93,7 +93,6 @@ const FILES: &[i64] = &[
     libc::SYS_read,
     libc::SYS_readlinkat,
     libc::SYS_readv,
-    libc::SYS_renameat,
     libc::SYS_renameat2,
     libc::SYS_statfs,
     libc::SYS_statx,
@@ -144,6 +143,7 @@ const OLDER: &[i64] = &[
     libc::SYS_poll,
     libc::SYS_readlink,
     libc::SYS_rename,
+    libc::SYS_renameat,
     libc::SYS_rmdir,
     libc::SYS_stat,
     libc::SYS_unlink,
@@ -159,7 +159,6 @@ pub(super) const UNKNOWN: &[i64] = &[
     libc::SYS_close_range,
     libc::SYS_epoll_pwait2,
     libc::SYS_faccessat2,
-    libc::SYS_fchmodat2,
     libc::SYS_futex_waitv,
     libc::SYS_openat2,
 ];
