@@ -13,10 +13,12 @@ use protocol::http_req_call;
 use tokio::net::UnixStream;
 use tracing::level_filters::LevelFilter;
 
-use super::serve::{self, Sockets};
+use crate::compiler::Launched;
 use crate::config::{self, Config, ProcessEnvironment};
+use crate::doors::Sockets;
 use crate::gateway_link::GatewayLink;
 use crate::picture::Picture;
+use crate::serving::{self, Circumstances};
 use crate::telemetry::{self, DroppedLines};
 
 /// The filters, built from `examples-wasm/`; a test rebuilds and compares them.
@@ -75,16 +77,29 @@ pub fn run() -> Result<()> {
     // It leaves nothing behind.
     config.cache.max_bytes = 0;
     config.tenants[0].modules = Some(modules);
+    let launched = Launched::start(PATIENCE);
     let log = telemetry::start(config.log_level, config.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(play(&socket, config, log.dropped()))
+    runtime.block_on(play(&socket, config, launched, log.dropped()))
 }
 
-async fn play(socket: &Path, config: Config, dropped: DroppedLines) -> Result<()> {
+async fn play(
+    socket: &Path,
+    config: Config,
+    launched: Launched,
+    dropped: DroppedLines,
+) -> Result<()> {
     // The demo ends when everything was played, or when the runner fails.
-    let serving = serve::serve(config, false, Sockets::Own, dropped, std::future::pending());
+    let circumstances = Circumstances {
+        watch: false,
+        sockets: Sockets::Own,
+        launched,
+        wall: None,
+        dropped,
+    };
+    let serving = serving::serve(config, circumstances, std::future::pending());
     tokio::select! {
         served = serving => served,
         played = tokio::time::timeout(PATIENCE, play_all(socket)) => {

@@ -67,7 +67,6 @@ struct Shared {
 
 #[derive(Debug, Clone)]
 enum State {
-    Starting,
     Running(Arc<OwnedFd>),
     /// It was told to end.
     Ending,
@@ -76,45 +75,50 @@ enum State {
     Lost(String),
 }
 
-impl Launcher {
-    /// Starts it, on a thread of its own: nothing that is compiled already waits
-    /// for it. A compiler with nothing to do for as long as `idle` ends, and what
-    /// it remembers of components is forgotten.
+/// The launcher, started, and watched by nobody yet: what can be done before
+/// there is a second thread.
+pub struct Launched(io::Result<(OwnedFd, Child)>);
+
+impl Launched {
+    /// Starts it. A compiler with nothing to do for as long as `idle` ends, and
+    /// what it remembers of components is forgotten.
+    #[must_use]
+    pub fn start(idle: Duration) -> Self {
+        Launched(launch(idle))
+    }
+
+    /// Watches it from here on, from a thread of its own.
     ///
     /// # Errors
     /// The system's, where it gives no thread.
-    pub fn start(idle: Duration) -> io::Result<Self> {
+    pub fn watch(self) -> io::Result<Launcher> {
+        let (state, running) = match self.0 {
+            Ok((socket, child)) => (State::Running(Arc::new(socket)), Ok(child)),
+            Err(error) => (State::Lost(String::new()), Err(error)),
+        };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::Starting),
+            state: Mutex::new(state),
             changed: Condvar::new(),
         });
         let compilers = Compilers(shared);
         let watched = compilers.clone();
         std::thread::Builder::new()
             .name("launcher".into())
-            .spawn(move || watched.launch_and_wait(idle))?;
+            .spawn(move || watched.wait(running))?;
         Ok(Launcher { compilers })
     }
+}
 
+impl Launcher {
     /// Where compilers are asked for.
     #[must_use]
     pub fn compilers(&self) -> Compilers {
         self.compilers.clone()
     }
-
-    /// Waits until it runs, or cannot: after that, this process needs to start
-    /// no other one.
-    pub fn wait_until_started(&self) {
-        let shared = &*self.compilers.0;
-        let starting = |state: &mut State| matches!(state, State::Starting);
-        let waited = shared.changed.wait_while(shared.state(), starting);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
-    }
 }
 
 impl Drop for Launcher {
     fn drop(&mut self) {
-        self.wait_until_started();
         let shared = &*self.compilers.0;
         let mut state = shared.state();
         if let State::Running(socket) = &*state {
@@ -159,12 +163,9 @@ impl Compilers {
         }
     }
 
-    fn launch_and_wait(&self, idle: Duration) {
+    fn wait(&self, running: io::Result<Child>) {
         let shared = &*self.0;
-        let ended = launch(idle).and_then(|(socket, mut launcher)| {
-            shared.enter(State::Running(Arc::new(socket)));
-            launcher.wait()
-        });
+        let ended = running.and_then(|mut launcher| launcher.wait());
         let reason = match ended {
             Ok(_) if matches!(*shared.state(), State::Ending) => {
                 return shared.enter(State::Ended);
@@ -180,12 +181,10 @@ impl Compilers {
 
     /// The socket to the launcher, once it is there.
     fn socket(&self) -> Result<Arc<OwnedFd>, CompileError> {
-        let starting = |state: &mut State| matches!(state, State::Starting);
-        let state = self.0.changed.wait_while(self.0.state(), starting);
-        match &*state.unwrap_or_else(PoisonError::into_inner) {
+        match &*self.0.state() {
             State::Running(socket) => Ok(Arc::clone(socket)),
             State::Lost(reason) => Err(CompileError::Gone(reason.clone())),
-            State::Starting | State::Ending | State::Ended => {
+            State::Ending | State::Ended => {
                 Err(CompileError::NotNow("the runner is stopping".into()))
             }
         }

@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::{Context, Result, anyhow};
+use confinement::Wall;
 use rustix::process::{
     Resource, Rlimit, Signal, getrlimit, nice, set_parent_process_death_signal, setrlimit,
 };
@@ -93,9 +94,9 @@ fn restrict(options: &CompileWorkerOptions) -> Result<()> {
     ] {
         lower(resource, most).with_context(|| format!("cannot lower {resource:?}"))?;
     }
-    // Here is the place for whatever else it is to be kept from: it has all it
-    // needs, a socket, and has not seen a component yet. New privileges are out
-    // of reach since the launcher began.
+    // It has all it needs, a socket, and has not seen a component yet. What the
+    // kernel lacks of this, the runner's own wall lacks too, and says so.
+    drop(Wall::default().raise());
     Ok(())
 }
 

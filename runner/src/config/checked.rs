@@ -11,9 +11,11 @@ use super::admin::AdminAddress;
 use super::cache::{self, CacheSettings};
 use super::env::Environment;
 use super::key_value::KeyValueSettings;
-use super::raw::{Isolation, LogFormat, RawCache, RawConfig, RawConfinement};
+use super::raw::{
+    Isolation, LogFormat, RawCache, RawConfig, RawConfinementMapping, RawConfinementSection,
+};
 use super::source::Source;
-use super::tenants::TenantConfig;
+use super::tenants::{Share, TenantConfig};
 
 /// Set by the gateway for the runner it starts: how long the gateway keeps a token, in seconds
 /// (`ext-plugin/helper.lua`).
@@ -34,7 +36,7 @@ pub struct Config {
     /// Whether each has a process of its own.
     pub isolation: Isolation,
     /// Whether the process gives up what it does not need.
-    pub confinement: RawConfinement,
+    pub confinement: RawConfinementMapping,
     /// What is logged.
     pub log_level: LevelFilter,
     /// And how it is written.
@@ -68,6 +70,21 @@ impl Config {
                 Some(name) => format!("{} has no tenant {name}; it has {names}", self.name),
             }
         })
+    }
+
+    /// Where the compiled components of a tenant are: in a folder of its own, so
+    /// that what one fills, no other loses.
+    #[must_use]
+    pub fn cache_of(&self, tenant: &TenantConfig) -> CacheSettings {
+        let mut cache = self.cache.clone();
+        if self.names_tenants {
+            for folder in &mut cache.folders {
+                *folder = folder.join(tenant.tenant.name());
+            }
+            let Share { own, all, .. } = tenant.share;
+            cache.max_bytes = cache.max_bytes / u64::from(all.max(1)) * u64::from(own);
+        }
+        cache
     }
 }
 
@@ -146,7 +163,13 @@ impl Source {
             name: self.name.clone(),
             names_tenants: !raw.tenants.is_empty(),
             isolation: raw.isolation,
-            confinement: raw.confinement,
+            confinement: match raw.confinement {
+                RawConfinementSection::Mapping(mapping) => mapping,
+                RawConfinementSection::Mode(mode) => RawConfinementMapping {
+                    mode,
+                    read: Vec::new(),
+                },
+            },
             cache: self.cache(&raw.cache, sockets[0], env)?,
             key_value: self.key_value(&raw.key_value, sockets[0], env)?,
             admin: self.admin(&raw.admin, &sockets, env)?,

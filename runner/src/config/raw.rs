@@ -41,7 +41,7 @@ pub struct RawConfig {
     /// Where operators find its figures.
     pub admin: RawAdmin,
     /// Whether the process gives up what it does not need.
-    pub confinement: RawConfinement,
+    pub confinement: RawConfinementSection,
     /// Whether tenants share a process.
     pub isolation: Isolation,
     /// Whose filters there are.
@@ -63,7 +63,7 @@ impl Default for RawConfig {
             key_value: RawKeyValue::default(),
             cache: RawCache::default(),
             admin: RawAdmin::default(),
-            confinement: RawConfinement::Auto,
+            confinement: RawConfinementSection::Mode(RawConfinement::Auto),
             isolation: Isolation::Shared,
             tenants: Vec::new(),
         }
@@ -245,7 +245,33 @@ pub enum RawStore {
     Redis,
 }
 
-/// `confinement`.
+/// `confinement`: how far, alone or with what may be read beside.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "auto, required, off, or a mapping such as `read: [DIR]`"
+)]
+#[allow(missing_docs)]
+pub enum RawConfinementSection {
+    Mode(RawConfinement),
+    Mapping(RawConfinementMapping),
+}
+
+/// `confinement` as a mapping.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping such as `read: [DIR]`"
+)]
+pub struct RawConfinementMapping {
+    /// How far.
+    pub mode: RawConfinement,
+    /// Folders that may be read beside those that are named elsewhere.
+    pub read: Vec<std::path::PathBuf>,
+}
+
+/// `confinement.mode`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RawConfinement {

@@ -23,6 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 use self::key_value_port::KeyValuePort;
 use self::outbound_port::OutboundPort;
 use crate::config::{self, HttpGrant, KeyValueSettings, KeyValueStore, TenantConfig};
+use crate::tenant::Tenant;
 
 /// Bytes of a response's head.
 const RESPONSE_HEADERS: usize = 64 << 10;
@@ -230,7 +231,7 @@ fn open_store(
     };
     let mut refusals = Vec::new();
     for folder in folders {
-        let folder = own_folder(folder, config);
+        let folder = own_folder(folder, &config.tenant);
         match open(Backend::Embedded(EmbeddedSettings::in_folder(&folder))) {
             Ok(store) => {
                 tracing::info!("what filters keep is in {}", folder.display());
@@ -248,9 +249,10 @@ fn open_store(
 
 /// A folder of its own for each tenant, so that its process has to see no
 /// other's.
-fn own_folder(folder: &Path, config: &TenantConfig) -> PathBuf {
+#[must_use]
+pub fn own_folder(folder: &Path, tenant: &Tenant) -> PathBuf {
     make(folder);
-    folder.join(config.tenant.name())
+    folder.join(tenant.name())
 }
 
 /// Makes a folder and its parent; whoever uses it says what is wrong.

@@ -17,7 +17,7 @@ pub(super) struct OutboundPort {
 
 impl OutboundPort {
     pub(super) fn new(client: Client) -> Self {
-        let lines = Arc::new(LineBudget::new());
+        let lines = Arc::new(LineBudget::default());
         OutboundPort { client, lines }
     }
 }

@@ -20,17 +20,18 @@ pub struct LineBudget {
     left_out: AtomicU64,
 }
 
-impl LineBudget {
-    /// Of somebody who has written none yet.
-    #[must_use]
-    pub fn new() -> Self {
+/// Of somebody who has written none yet.
+impl Default for LineBudget {
+    fn default() -> Self {
         LineBudget {
             made: Instant::now(),
             window: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
         }
     }
+}
 
+impl LineBudget {
     /// Whether one more line may be written; how many were left out since the
     /// last one then.
     pub fn take(&self) -> Option<u64> {
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_was_left_out_should_be_told_with_the_next_line() {
-        let budget = LineBudget::new();
+        let budget = LineBudget::default();
         for _ in 0..LINES {
             assert_eq!(budget.take_at(3), Some(0));
         }

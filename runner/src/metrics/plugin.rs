@@ -64,7 +64,7 @@ impl PluginMetrics {
             }
         };
         PluginMetrics {
-            lines: LineBudget::new(),
+            lines: LineBudget::default(),
             request: of_phase("request"),
             response: of_phase("response"),
         }

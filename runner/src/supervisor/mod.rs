@@ -18,14 +18,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use futures_util::future::join_all;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use self::handover::{Questions, Topic, send_sockets};
 use self::merged_metrics::merged;
+use crate::admin::Admin;
 use crate::admin::pages::{Content, one_line};
-use crate::config::{self, Environment, TenantConfig};
+use crate::config::{self, Config, Environment, TenantConfig};
+use crate::doors;
 use crate::listener::Listener;
 use crate::metrics::AllMetrics;
 use crate::metrics::Levels;
@@ -53,6 +56,64 @@ const VARIABLES: [&str; 5] = [
     "APISIX_CONF_EXPIRE_TIME",
     "RUST_BACKTRACE",
 ];
+
+/// What comes from outside the configuration.
+pub struct Supervision<'a> {
+    /// The configuration's file.
+    pub file: &'a Path,
+    /// Whether new modules are looked for all the time.
+    pub watch: bool,
+    /// Lines of the log that nobody read.
+    pub dropped: DroppedLines,
+}
+
+/// Opens the sockets of all tenants and keeps a process for each, until `stop` is
+/// done.
+///
+/// # Errors
+/// Where a socket cannot be opened.
+pub async fn keep(
+    config: &Config,
+    supervision: Supervision<'_>,
+    env: &dyn Environment,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let Supervision {
+        file,
+        watch,
+        dropped,
+    } = supervision;
+    let mut wards = Vec::new();
+    let mut ownerships = doors::ownerships(config).into_iter();
+    for tenant in &config.tenants {
+        let sockets = tenant.sockets.iter().zip(&mut ownerships);
+        if !tenant.missing.is_empty() {
+            // Its sockets might be given to the wrong user.
+            let (name, missing) = (&tenant.tenant, tenant.missing.join("; "));
+            tracing::error!("tenant {name} is not served: {missing}");
+            sockets.for_each(drop);
+            continue;
+        }
+        let listeners = sockets.map(|(settings, ownership)| doors::listen(settings, &ownership));
+        let listeners = listeners.collect::<Result<_>>()?;
+        wards.push(Ward::new(tenant, file, watch, listeners, env)?);
+    }
+    let pages = AllProcesses {
+        reached: wards.iter().map(Ward::reached).collect(),
+        dropped,
+    };
+    let admin = config.admin.as_ref();
+    let admin = admin.map(|address| Admin::start(address, Arc::new(pages)));
+    let _admin = admin.transpose()?;
+    let (stop_all, stopped) = watch::channel(false);
+    let stop = async {
+        stop.await;
+        stop_all.send_replace(true);
+    };
+    let wards = wards.into_iter().map(|ward| ward.keep(stopped.clone()));
+    tokio::join!(stop, join_all(wards));
+    Ok(())
+}
 
 /// What one tenant's process is started with.
 pub struct Ward {
