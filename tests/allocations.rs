@@ -16,8 +16,9 @@ use runner::conf_cache::{ConfCache, ConfLimits, Tokens};
 use runner::config::{Config, Environment};
 use runner::dispatcher::{Dispatcher, ReplyBuilders};
 use runner::gateway_link::GatewayLink;
+use runner::granting::Granting;
 use runner::metrics::AllMetrics;
-use runner::module_swap::ModuleSwap;
+use runner::module_swap::{ModuleSwap, Said, Trusted};
 use runner::plugin_catalog::PluginCatalog;
 use runner::tenant::Tenant;
 use sandbox::{Engine, EngineSettings, ThreadStart};
@@ -107,16 +108,24 @@ impl Rooms {
         let catalog = Arc::new(catalog);
         let here = tokio::runtime::Handle::current();
         let lifetime = config.configuration_lifetime;
+        let key_value = config.key_value.clone();
         let config = config.tenants.remove(0);
+        let granting = Granting::start(&config, &key_value, ThreadStart::default());
+        let granting = granting.expect("nothing is granted");
         let limits = ConfLimits::of(&config, lifetime);
         let policies = config.failure_policies;
         let tokens = Tokens::from_random();
         let confs = ConfCache::new(Arc::clone(&catalog), here, policies, limits, tokens);
         let confs = Arc::new(confs);
+        let said = Said {
+            plugins: config.plugins,
+            trusted: Trusted::default(),
+            granting: Arc::new(granting),
+        };
         let swap = ModuleSwap::new(
             tenant.clone(),
             engine,
-            config.plugins,
+            said,
             catalog,
             Arc::clone(&confs),
             Arc::clone(&metrics),

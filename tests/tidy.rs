@@ -69,10 +69,28 @@ fn only_its_room_should_name_a_crate() {
     let rooms = [
         ("wasmtime", &["runner/sandbox"][..]),
         ("wasmtime-wasi", &["runner/sandbox"]),
+        ("wasmtime-wasi-http", &["runner/sandbox"]),
         ("flatbuffers", &["runner/protocol"]),
+        ("hickory-resolver", &["runner/outbound"]),
+        ("tokio-rustls", &["runner/outbound"]),
+        ("redb", &["runner/key-value"]),
+        ("redis", &["runner/key-value"]),
+        ("landlock", &["runner/confinement"]),
+        ("seccompiler", &["runner/confinement"]),
+        ("outbound", &["runner", "fuzz"]),
+        ("key-value", &["runner"]),
+        ("integrity", &["runner"]),
+        ("confinement", &["runner"]),
         (
             "tokio",
-            &["runner", "runner/sandbox", "bench", "tests/siege"],
+            &[
+                "runner",
+                "runner/sandbox",
+                "runner/outbound",
+                "runner/key-value",
+                "bench",
+                "tests/siege",
+            ],
         ),
         ("serde_yaml", &["runner"]),
         ("sandbox", &["runner", "fuzz"]),
@@ -111,6 +129,10 @@ fn every_dependency_should_earn_its_line() {
         "gateway-model",
         "guest-sdk",
         "harness",
+        "outbound",
+        "key-value",
+        "integrity",
+        "confinement",
         "runner",
         "fuzz",
     ];
@@ -144,7 +166,11 @@ fn every_import_should_have_its_file_in_host_and_sdk() {
             "runner/sandbox/src/host/NAME.rs",
             "guest-sdk/src/host/NAME.rs",
         ] {
-            let file = place.replace("NAME", import);
+            let name = match place.starts_with("wit") {
+                true => import.to_owned(),
+                false => import.replace('-', "_"),
+            };
+            let file = place.replace("NAME", &name);
             assert!(root().join(&file).exists(), "{file} is missing");
         }
     }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use runner::conf_cache::{ConfCache, ConfLimits, PluginConf, Tokens};
 use runner::config::{Config, Environment};
+use runner::granting::Granting;
 use runner::metrics::AllMetrics;
-use runner::module_swap::{ModuleSwap, Taken};
+use runner::module_swap::{ModuleSwap, Said, Taken, Trusted};
 use runner::plugin_catalog::PluginCatalog;
 use runner::tenant::Tenant;
 use sandbox::{Engine, EngineSettings, Filter, Plugin, ThreadStart};
@@ -68,17 +69,25 @@ async fn a_version_should_be_freed_with_its_last_call() {
     let listed = PluginCatalog::list(&tenant, folder.path(), &metrics);
     let catalog = Arc::new(listed.expect("modules").0);
     let lifetime = config.configuration_lifetime;
+    let key_value = config.key_value.clone();
     let config = config.tenants.remove(0);
+    let granting = Granting::start(&config, &key_value, ThreadStart::default());
+    let granting = granting.expect("nothing is granted");
     let limits = ConfLimits::of(&config, lifetime);
     let here = tokio::runtime::Handle::current();
     let policies = config.failure_policies;
     let tokens = Tokens::from_random();
     let confs = ConfCache::new(Arc::clone(&catalog), here, policies, limits, tokens);
     let confs = Arc::new(confs);
+    let said = Said {
+        plugins: config.plugins,
+        trusted: Trusted::default(),
+        granting: Arc::new(granting),
+    };
     let swap = ModuleSwap::new(
         tenant.clone(),
         engine,
-        config.plugins,
+        said,
         Arc::clone(&catalog),
         Arc::clone(&confs),
         metrics,
