@@ -372,7 +372,7 @@ fn a_runner_that_can_serve_nothing_should_end_with_a_failure() {
     std::fs::write(bad.path().join("bad.wasm"), b"hello").expect("file");
     let missing = empty.path().join("missing");
     for (folder, expected) in [
-        (missing.as_path(), "cannot read the modules folder"),
+        (missing.as_path(), "cannot use the modules folder"),
         (empty.path(), "no NAME.wasm in the modules folder"),
         (bad.path(), "can be used; the log says why"),
     ] {

@@ -208,13 +208,17 @@ impl Listing {
 /// The system's, and one for a module that is too large, or that just anybody
 /// could have written.
 pub fn read(file: &Path, limit: u64) -> Result<Option<Contents>> {
+    if let Some(folder) = file.parent() {
+        integrity::check_folder(folder)?;
+    }
     // The file may be another than the one that was listed: a pipe, which
     // would make us wait for whoever writes to it, or one that still grows.
     let flags = OFlag::O_NONBLOCK.bits();
     let mut opened = OpenOptions::new()
         .read(true)
         .custom_flags(flags)
-        .open(file)?;
+        .open(file)
+        .map_err(|error| io::Error::new(error.kind(), explained(&error)))?;
     let before = opened.metadata()?;
     if !before.is_file() {
         bail!("it is not a file");
@@ -230,6 +234,19 @@ pub fn read(file: &Path, limit: u64) -> Result<Option<Contents>> {
     let whole = Stamp::from(&before) == Stamp::from(&opened.metadata()?);
     let signature = read_signature(&signature_of(file))?;
     Ok(whole.then_some(Contents { wasm, signature }))
+}
+
+/// The system's reason, and what may be done where it is that this process may
+/// not look there: it has given up what was neither there nor named at its start.
+#[must_use]
+pub fn explained(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied => format!(
+            "{error}; where its permissions are right and it came after the start, name the folder \
+             in confinement.read"
+        ),
+        _ => error.to_string(),
+    }
 }
 
 fn signature_of(module: &Path) -> PathBuf {

@@ -161,7 +161,9 @@ impl ModuleWatch {
                 return self.no_folder("there is no NAME.wasm in it", listing.remarks);
             }
             Ok(listing) => listing,
-            Err(error) => return self.no_folder(&error.to_string(), BTreeSet::new()),
+            Err(error) => {
+                return self.no_folder(&module_folder::explained(&error), BTreeSet::new());
+            }
         };
         if self.bad_since.take().is_some() {
             self.folder_is_back();

@@ -129,7 +129,8 @@ fn cache_folder(config: &Config, tenant: &TenantConfig) -> Option<PathBuf> {
         return None;
     }
     let opens = |folder: &&PathBuf| {
-        if let Some(parent) = folder.parent() {
+        // Each tenant's is within one that may be missing yet.
+        if let (true, Some(parent)) = (config.names_tenants, folder.parent()) {
             granting::make(parent);
         }
         DiskCache::open(folder, settings.max_bytes).is_ok()

@@ -86,7 +86,9 @@ impl TenantService {
     pub fn start(config: &TenantConfig, given: Given<'_>) -> Result<Self> {
         let tenant = config.tenant.clone();
         let trusted = trusted(config)?;
-        for remark in integrity::check_folder(given.modules)? {
+        let judged = integrity::check_folder(given.modules)
+            .with_context(|| format!("cannot use the modules folder {}", given.modules.display()));
+        for remark in judged? {
             tracing::warn!("{remark}");
         }
         let (catalog, listing) = PluginCatalog::list(&tenant, given.modules, &given.metrics)?;

@@ -28,9 +28,13 @@ fn relink(link: &Path, to: impl AsRef<Path>) {
     fs::rename(beside, link).expect("renamed");
 }
 
+/// What comes from elsewhere after the start has to be named, or the process has
+/// given up the right to read it.
+const AROUND: &str = "confinement: {read: [\"HERE\"]}\n";
+
 #[test]
 fn a_folder_that_is_gone_should_take_nothing_with_it() {
-    let mut stage = Stage::watching(&[("a", 201), ("b", 299)]);
+    let mut stage = Stage::watching_with(&[("a", 201), ("b", 299)], AROUND);
     let stays = |change, answer, log, ready| Step {
         change,
         plugin: "a",
@@ -114,7 +118,7 @@ fn what_links_lead_to_should_count() {
         fs::create_dir(folder).expect("folder");
         symlink(module(&first, "a"), module(folder, "a")).expect("linked");
     };
-    let mut stage = Stage::new(fill, &["--watch"], "");
+    let mut stage = Stage::new(fill, &["--watch"], AROUND);
     stage.play(&[
         swaps(
             |folder| {
@@ -171,4 +175,20 @@ fn a_folder_that_is_a_link_should_be_followed() {
         swaps(|folder| relink(folder, release(folder, "second", 202)), 202),
         swaps(|folder| put(folder, "a", 203), 203),
     ]);
+}
+
+/// Without that, it is refused with the way out, and what serves goes on.
+#[test]
+fn what_comes_from_elsewhere_should_be_refused_where_it_was_not_named() {
+    let mut stage = Stage::watching(&[("a", 201)]);
+    stage.play(&[Step {
+        change: |folder| {
+            let second = release(folder, "second", 202);
+            relink(&module(folder, "a"), module(&second, "a"));
+        },
+        plugin: "a",
+        answer: Some(201),
+        log: "name the folder in confinement.read",
+        ready: "ready\nplugin a serves its last good version: ",
+    }]);
 }

@@ -25,13 +25,15 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// `fill` makes the folder of modules, which is not there yet.
+    /// `fill` makes the folder of modules, which is not there yet. HERE in the
+    /// configuration is the folder around it.
     pub(crate) fn new(fill: impl FnOnce(&Path), more: &[&str], config: &str) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         fill(&folder.path().join("modules"));
         let text = format!(
-            "admin: {{listen: \"unix:{}\"}}\n{config}",
-            folder.path().join("admin.sock").display()
+            "admin: {{listen: \"unix:{}\"}}\n{}",
+            folder.path().join("admin.sock").display(),
+            config.replace("HERE", &folder.path().display().to_string())
         );
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, text).expect("file");
@@ -50,13 +52,18 @@ impl Stage {
 
     /// One that watches, with these modules: each answers with its status.
     pub(crate) fn watching(modules: &[(&str, u16)]) -> Self {
+        Stage::watching_with(modules, "")
+    }
+
+    /// Likewise, with more in its configuration.
+    pub(crate) fn watching_with(modules: &[(&str, u16)], config: &str) -> Self {
         let fill = |folder: &Path| {
             std::fs::create_dir(folder).expect("folder");
             for (name, status) in modules {
                 put(folder, name, *status);
             }
         };
-        let stage = Stage::new(fill, &["--watch"], "");
+        let stage = Stage::new(fill, &["--watch"], config);
         stage.says("/readyz", READY);
         stage
     }

@@ -27,12 +27,12 @@ const MOST_LINKS: usize = 40;
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// It, or what leads there, cannot be looked at.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {reason}", .path.display())]
     Unreadable {
         /// What.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// It is a file.
     #[error("{} is not a folder", .0.display())]
@@ -265,6 +265,6 @@ fn looked_at(path: &Path) -> Result<(PathBuf, Metadata), FolderError> {
 fn unreadable(path: &Path, source: io::Error) -> FolderError {
     FolderError::Unreadable {
         path: path.to_owned(),
-        source,
+        reason: source,
     }
 }

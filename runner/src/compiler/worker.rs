@@ -81,22 +81,22 @@ fn restrict(options: &CompileWorkerOptions) -> Result<()> {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // Without it, it competes with the calls; nothing fails.
     let _ = nice(options.niceness);
+    let mapped = address_space()?;
     for (resource, most) in [
         (Resource::Core, 0),
         (Resource::Fsize, 0),
         // It neither forks nor starts threads.
         (Resource::Nproc, 0),
-        (Resource::Nofile, DESCRIPTORS),
-        (
-            Resource::As,
-            address_space()?.saturating_add(options.memory),
-        ),
+        (Resource::As, mapped.saturating_add(options.memory)),
     ] {
         lower(resource, most).with_context(|| format!("cannot lower {resource:?}"))?;
     }
     // It has all it needs, a socket, and has not seen a component yet. What the
     // kernel lacks of this, the runner's own wall lacks too, and says so.
-    drop(Wall::default().raise());
+    let wall = Wall::default();
+    drop(wall.raise_early());
+    lower(Resource::Nofile, DESCRIPTORS).context("cannot lower Nofile")?;
+    drop(wall.raise_late());
     Ok(())
 }
 
