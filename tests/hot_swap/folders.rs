@@ -119,6 +119,7 @@ fn what_links_lead_to_should_count() {
         symlink(module(&first, "a"), module(folder, "a")).expect("linked");
     };
     let mut stage = Stage::new(fill, &["--watch"], AROUND);
+    stage.says("/readyz", READY);
     stage.play(&[
         swaps(
             |folder| {
@@ -154,6 +155,7 @@ fn a_volume_of_kubernetes_should_be_followed() {
         symlink("..data/a.wasm", module(folder, "a")).expect("linked");
     };
     let mut stage = Stage::new(fill, &["--watch"], "");
+    stage.says("/readyz", READY);
     stage.play(&[
         swaps(
             |folder| {
@@ -171,6 +173,7 @@ fn a_volume_of_kubernetes_should_be_followed() {
 fn a_folder_that_is_a_link_should_be_followed() {
     let fill = |folder: &Path| symlink(release(folder, "first", 201), folder).expect("linked");
     let mut stage = Stage::new(fill, &["--watch"], "");
+    stage.says("/readyz", READY);
     stage.play(&[
         swaps(|folder| relink(folder, release(folder, "second", 202)), 202),
         swaps(|folder| put(folder, "a", 203), 203),
