@@ -30,13 +30,22 @@ const GOOD: [&str; 3] = ["probe", "rewrite", "stop"];
 /// # Panics
 /// Where the examples were not built, or a guest's file is not WebAssembly.
 pub fn write_modules(folder: &Path) -> std::io::Result<()> {
+    write_good_modules(folder)?;
+    plugins()
+        .values()
+        .try_for_each(|row| row.write_module(folder))
+}
+
+/// Writes the good filters only.
+///
+/// # Errors
+/// The system's.
+pub fn write_good_modules(folder: &Path) -> std::io::Result<()> {
     for name in GOOD {
         let file = format!("{name}.wasm");
         std::fs::copy(modules::examples().join(&file), folder.join(&file))?;
     }
-    plugins()
-        .values()
-        .try_for_each(|row| row.write_module(folder))
+    Ok(())
 }
 
 /// The runner's configuration for them, with its admin listener on a unix
