@@ -121,6 +121,14 @@ impl<W: Write> Report<W> {
             };
             self.line("keeps values", &place)?;
         }
+        let one = tenant.plugins.others.settings.limits.memory;
+        if tenant.guest_memory < one {
+            self.warning(&format!(
+                "all its instances together may have {memory}, and one alone {}; raise its \
+                 limits.guest_memory_mib, or its share",
+                bytes(one)
+            ))?;
+        }
         for missing in &tenant.missing {
             self.warning(missing)?;
         }
