@@ -78,19 +78,20 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     let every = Duration::from_secs_f64(1.0 / options.rate);
     let quiet = crowd(&site, "quiet", options.connections, every);
     let time = Duration::from_secs(options.seconds);
-    let alone = measured(&quiet, "alone", time).await;
+    let alone = measured(&quiet, None, "alone", time).await.0;
 
     let connections = options.connections * options.times;
     let entered = noise.enter();
     let noisy = crowd(&site, "noisy", connections, every);
     drop(entered);
-    let beside = measured(&quiet, "beside a noisy tenant", time).await;
+    let (beside, noise_beside) =
+        measured(&quiet, Some(&noisy), "beside a noisy tenant", time).await;
     let noisy = noisy.disperse().await;
 
     let entered = noise.enter();
     let flood = crowd(&site, "noisy", connections, Duration::from_micros(1));
     drop(entered);
-    let flooded = measured(&quiet, "beside a flood", time).await;
+    let (flooded, noise_flooded) = measured(&quiet, Some(&flood), "beside a flood", time).await;
     let flood = flood.disperse().await;
     let after = quiet.disperse().await;
     noise.shutdown_background();
@@ -98,16 +99,18 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     report(isolation, [&alone, &beside, &flooded])?;
     let ratio = |of: &Tally| p99(of) / p99(&alone).max(f64::EPSILON);
     let (beside_ratio, flood_ratio) = (ratio(&beside), ratio(&flooded));
-    let times = noisy.calls / beside.calls.max(1);
-    let flood_times = flood.calls / flooded.calls.max(1);
+    let times = noise_beside.calls / beside.calls.max(1);
+    let flood_times = noise_flooded.calls / flooded.calls.max(1);
     say(&format!(
         "p99 beside {times} times its load / alone: {beside_ratio:.2}"
     ))?;
     say(&format!(
         "p99 beside a flood of {flood_times} times its load / alone: {flood_ratio:.2}"
     ))?;
-    let all = [&alone, &beside, &flooded, &after, &noisy, &flood];
-    let wrong: u64 = all.iter().map(|tally| tally.wrong).sum();
+    let quiets = [&alone, &beside, &flooded, &after];
+    let noises = [&noisy, &noise_beside, &flood, &noise_flooded];
+    let all = quiets.into_iter().chain(noises);
+    let wrong: u64 = all.clone().map(|tally| tally.wrong).sum();
     for tally in all {
         for (called, (times, first)) in &tally.faults {
             say(&format!("{called}: {times} times wrong: {first}"))?;
@@ -162,18 +165,29 @@ fn crowd(site: &Site, tenant: &str, connections: u32, every: Duration) -> Crowd 
     crowd
 }
 
-async fn measured(crowd: &Crowd, what: &'static str, time: Duration) -> Tally {
+/// What came of both in the same time.
+async fn measured(
+    quiet: &Crowd,
+    noisy: Option<&Crowd>,
+    what: &'static str,
+    time: Duration,
+) -> (Tally, Tally) {
     let bar = progress(what, time.as_secs());
+    let count = || {
+        let noise = noisy.map(Crowd::count_anew).unwrap_or_default();
+        (quiet.count_anew(), noise)
+    };
     tokio::time::sleep(WARM_UP).await;
-    let warming = crowd.count_anew();
+    let warming = count();
     for _ in 0..time.as_secs() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let mut tally = crowd.count_anew();
-    tally.wrong += warming.wrong;
-    tally
+    let (mut quiet, mut noise) = count();
+    quiet.wrong += warming.0.wrong;
+    noise.wrong += warming.1.wrong;
+    (quiet, noise)
 }
 
 fn p99(tally: &Tally) -> f64 {
