@@ -55,6 +55,9 @@ fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
     let wall = second_wall::of(&config, !options.supervised);
     let raised = wall.as_ref().map(confinement::Wall::raise_early);
     let log = telemetry::start(config.log_level, config.log_format);
+    if let ([only], true) = (&config.tenants[..], config.names_tenants) {
+        telemetry::this_thread_is_of(&only.tenant);
+    }
     if let Some(raised) = &raised {
         second_wall::say(&config, raised)?;
     }
