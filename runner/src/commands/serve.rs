@@ -13,7 +13,7 @@ use crate::config::{self, Config, Isolation, ProcessEnvironment};
 use crate::doors::Sockets;
 use crate::serving::{self, Circumstances};
 use crate::supervisor::{self, Supervision};
-use crate::{second_wall, telemetry};
+use crate::{granting, second_wall, telemetry};
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -50,10 +50,14 @@ fn keep_processes(options: &ServeOptions, config: &Config) -> Result<()> {
 fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
     register_for_barriers();
     let launched = Launched::start(if options.watch { REMEMBERED } else { IDLE });
+    granting::read_authorities(&config);
     // A thread that is there already would stay outside of it.
     let wall = second_wall::of(&config, !options.supervised);
     let raised = wall.as_ref().map(confinement::Wall::raise_early);
     let log = telemetry::start(config.log_level, config.log_format);
+    if let ([only], true) = (&config.tenants[..], config.names_tenants) {
+        telemetry::this_thread_is_of(&only.tenant);
+    }
     if let Some(raised) = &raised {
         second_wall::say(&config, raised)?;
     }

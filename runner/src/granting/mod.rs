@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use key_value::{Backend, EmbeddedSettings, RedisSettings, Store};
 use outbound::{Client, Resolver, Roots, Scheme, Settings};
 use sandbox::{Grants, Randomness, Secrets, ThreadStart};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use self::key_value_port::KeyValuePort;
 use self::outbound_port::OutboundPort;
@@ -34,20 +34,31 @@ const WAITING: u32 = 4;
 /// How long the end of the process waits for what filters keep.
 const LAST_WRITE: Duration = Duration::from_millis(300);
 
+/// Bytes of a key in the store: a guest's 512, behind the name of its plugin,
+/// which is that of a file.
+const LONGEST_KEY: usize = 512 + 256;
+
 /// What the plugins of one tenant are granted.
 pub struct Granting {
-    others: Arc<Grants>,
-    named: BTreeMap<String, Arc<Grants>>,
+    others: OfPlugin,
+    named: BTreeMap<String, OfPlugin>,
     store: Option<Store>,
     /// Where requests and the store wait. `None` where nothing is granted that
     /// would.
-    services: Option<Runtime>,
+    _services: Option<Services>,
+}
+
+/// What one plugin is granted.
+struct OfPlugin {
+    /// All but its part of the store, which bears its name.
+    reached: Grants,
+    /// Whether it has one.
+    keeps: bool,
 }
 
 /// What is opened once for a tenant.
 struct Opened<'a> {
-    services: Option<&'a Runtime>,
-    store: Option<&'a Store>,
+    services: Option<&'a Services>,
     system: Option<Resolver>,
 }
 
@@ -67,16 +78,15 @@ impl Granting {
         let needs_store = all().any(|plugin| plugin.grants.key_value);
         let needs_http = all().any(|plugin| plugin.grants.http.is_some());
         let services = match needs_store || needs_http {
-            true => Some(services(thread_start)?),
+            true => Some(Services(Some(services(thread_start)?))),
             false => None,
         };
         let store = match (&services, needs_store) {
-            (Some(services), true) => Some(open_store(config, key_value, services)?),
+            (Some(services), true) => Some(open_store(config, key_value, services.handle()?)?),
             _ => None,
         };
         let mut opened = Opened {
             services: services.as_ref(),
-            store: store.as_ref(),
             system: None,
         };
         let others = opened.grants(&plugins.others.grants)?;
@@ -90,14 +100,19 @@ impl Granting {
             others,
             named,
             store,
-            services,
+            _services: services,
         })
     }
 
     /// What the plugin of this name is granted.
     #[must_use]
     pub fn of(&self, name: &str) -> Arc<Grants> {
-        Arc::clone(self.named.get(name).unwrap_or(&self.others))
+        let granted = self.named.get(name).unwrap_or(&self.others);
+        let store = self.store.as_ref().filter(|_| granted.keeps);
+        Arc::new(Grants {
+            key_value: store.map(|store| Arc::new(KeyValuePort::new(store.clone(), name)) as _),
+            ..granted.reached.clone()
+        })
     }
 
     /// What the store of the tenant holds, where it has one that counts.
@@ -120,11 +135,22 @@ impl Granting {
     }
 }
 
-/// A runtime within another must not be waited for.
-impl Drop for Granting {
+/// A runtime of its own. `None` only while it is dropped.
+struct Services(Option<Runtime>);
+
+impl Services {
+    fn handle(&self) -> Result<&Handle> {
+        let runtime = self.0.as_ref();
+        let handle = runtime.map(Runtime::handle);
+        handle.context("nothing to send requests with")
+    }
+}
+
+/// A runtime within another must not be waited for, also where a start fails.
+impl Drop for Services {
     fn drop(&mut self) {
-        if let Some(services) = self.services.take() {
-            services.shutdown_background();
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
         }
     }
 }
@@ -139,7 +165,7 @@ fn services(thread_start: ThreadStart) -> io::Result<Runtime> {
 }
 
 impl Opened<'_> {
-    fn grants(&mut self, granted: &config::Grants) -> Result<Arc<Grants>> {
+    fn grants(&mut self, granted: &config::Grants) -> Result<OfPlugin> {
         let http = match &granted.http {
             Some(http) => Some(self.client(http).context("grants.http")?),
             None => None,
@@ -151,23 +177,24 @@ impl Opened<'_> {
             };
             Arc::new(secrets.iter().filter_map(text).collect::<Secrets>())
         });
-        let store = self.store.filter(|_| granted.key_value);
-        Ok(Arc::new(Grants {
+        let reached = Grants {
             http: http.map(|client| Arc::new(OutboundPort::new(client)) as _),
-            key_value: store.map(|store| Arc::new(KeyValuePort(store.clone())) as _),
+            key_value: None,
             secrets,
             clock_resolution: granted.clock_resolution,
             random: match granted.fixed_random {
                 true => Randomness::Fixed,
                 false => Randomness::Real,
             },
-        }))
+        };
+        Ok(OfPlugin {
+            reached,
+            keeps: granted.key_value,
+        })
     }
 
     fn client(&mut self, grant: &HttpGrant) -> Result<Client> {
-        let Some(services) = self.services else {
-            bail!("nothing to send requests with");
-        };
+        let services = self.services.context("nothing to send requests with")?;
         let settings = Settings {
             rules: grant.allow.clone(),
             time: grant.time,
@@ -179,17 +206,13 @@ impl Opened<'_> {
             waiting: grant.concurrent.saturating_mul(WAITING),
         };
         let resolver = self.resolver(grant)?;
-        let needs_roots = grant
-            .allow
-            .iter()
-            .any(|rule| rule.scheme() == Scheme::Https);
-        let roots = match (&grant.ca_file, needs_roots) {
-            (Some(file), _) => Roots::empty().and_of_file(file),
-            (None, true) => Roots::of_system(),
-            (None, false) => Ok(Roots::empty()),
+        let roots = match &grant.ca_file {
+            Some(file) => Roots::empty().and_of_file(file),
+            None if asks_the_system(grant) => Roots::of_system(),
+            None => Ok(Roots::empty()),
         };
         let roots = roots.map_err(anyhow::Error::msg)?;
-        let client = Client::new(settings, resolver, &roots, services.handle().clone());
+        let client = Client::new(settings, resolver, &roots, services.handle()?.clone());
         client.map_err(anyhow::Error::msg)
     }
 
@@ -209,15 +232,16 @@ impl Opened<'_> {
 fn open_store(
     config: &TenantConfig,
     settings: &KeyValueSettings,
-    services: &Runtime,
+    services: &Handle,
 ) -> Result<Store> {
     let limits = key_value::Limits {
+        max_key_bytes: LONGEST_KEY,
         max_bytes: config.key_value_size,
         ..key_value::Limits::default()
     };
     let open = |backend| {
         let settings = key_value::Settings { backend, limits };
-        Store::open(settings, config.tenant.name(), services.handle())
+        Store::open(settings, config.tenant.name(), services)
     };
     let folders = match &settings.store {
         KeyValueStore::Redis(address) => {
@@ -253,6 +277,23 @@ fn open_store(
 pub fn own_folder(folder: &Path, tenant: &Tenant) -> PathBuf {
     make(folder);
     folder.join(tenant.name())
+}
+
+/// Reads the certificate authorities of the system where a rule needs them: when
+/// the process has started it may not open their files any more. Whoever needs
+/// them says what is wrong.
+pub fn read_authorities(config: &config::Config) {
+    let plugins = config.tenants.iter().map(|tenant| &tenant.plugins);
+    let mut all = plugins.flat_map(|plugins| plugins.named.values().chain([&plugins.others]));
+    if all.any(|plugin| plugin.grants.http.as_deref().is_some_and(asks_the_system)) {
+        let _ = Roots::of_system();
+    }
+}
+
+/// Whether the system says whose certificates are believed.
+fn asks_the_system(grant: &HttpGrant) -> bool {
+    let is_https = |rule: &outbound::AllowRule| rule.scheme() == Scheme::Https;
+    grant.ca_file.is_none() && grant.allow.iter().any(is_https)
 }
 
 /// Makes a folder and its parent; whoever uses it says what is wrong.

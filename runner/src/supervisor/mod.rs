@@ -17,7 +17,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use futures_util::future::join_all;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,7 +71,7 @@ pub struct Supervision<'a> {
 /// done.
 ///
 /// # Errors
-/// Where a socket cannot be opened.
+/// Where a socket cannot be opened, and where no tenant can be served.
 pub async fn keep(
     config: &Config,
     supervision: Supervision<'_>,
@@ -83,7 +83,7 @@ pub async fn keep(
         watch,
         dropped,
     } = supervision;
-    let mut wards = Vec::new();
+    let (mut wards, mut not_served) = (Vec::new(), Vec::new());
     let mut ownerships = doors::ownerships(config).into_iter();
     for tenant in &config.tenants {
         let sockets = tenant.sockets.iter().zip(&mut ownerships);
@@ -91,6 +91,7 @@ pub async fn keep(
             // Its sockets might be given to the wrong user.
             let (name, missing) = (&tenant.tenant, tenant.missing.join("; "));
             tracing::error!("tenant {name} is not served: {missing}");
+            not_served.push((tenant.tenant.clone(), missing));
             sockets.for_each(drop);
             continue;
         }
@@ -98,8 +99,15 @@ pub async fn keep(
         let listeners = listeners.collect::<Result<_>>()?;
         wards.push(Ward::new(tenant, file, watch, listeners, env)?);
     }
+    if wards.is_empty() {
+        bail!(
+            "no tenant of {} can be served; the log says why",
+            config.name
+        );
+    }
     let pages = AllProcesses {
         reached: wards.iter().map(Ward::reached).collect(),
+        not_served,
         dropped,
     };
     let admin = config.admin.as_ref();
@@ -337,6 +345,8 @@ impl Reached {
 pub struct AllProcesses {
     /// One for each tenant.
     pub reached: Vec<Arc<Reached>>,
+    /// Tenants without one, each with the reason.
+    pub not_served: Vec<(Tenant, String)>,
     /// Lines that this process could not write.
     pub dropped: DroppedLines,
 }
@@ -365,7 +375,10 @@ impl Content for AllProcesses {
     }
 
     fn readiness(&self) -> Result<String, String> {
-        let (mut good, mut missing) = (String::new(), String::new());
+        let not_served = self.not_served.iter().map(|(tenant, reason)| {
+            format!("tenant {tenant} is not served: {}\n", one_line(reason))
+        });
+        let (mut good, mut missing) = (String::new(), not_served.collect::<String>());
         for reached in &self.reached {
             let tenant = &reached.tenant;
             let (into, text) = match reached.ask(Topic::Readiness) {
