@@ -201,7 +201,11 @@ impl<W: Write> Report<W> {
         }
         if tenant.integrity.require_signed {
             let ids: Vec<String> = keys.iter().map(|key| key.id().to_string()).collect();
-            self.line("signed", &format!("each, with a key of {}", ids.join(", ")))?;
+            let ids = match ids.is_empty() {
+                true => "a key that is not here".to_owned(),
+                false => format!("a key of {}", ids.join(", ")),
+            };
+            self.line("signed", &format!("each, with {ids}"))?;
         }
         Ok(keys)
     }
