@@ -73,6 +73,9 @@ fn add_tenant(wall: &mut Wall, config: &Config, tenant: &TenantConfig, makes_soc
     if let Some(modules) = &tenant.modules {
         add_modules(wall, modules);
     }
+    // Read once it stands.
+    let keys = tenant.integrity.trusted_keys.iter().cloned();
+    wall.read_only.extend(keys);
     wall.read_write.extend(cache_folder(config, tenant));
     if makes_sockets {
         let auto = tenant
@@ -144,6 +147,7 @@ fn add_http(wall: &mut Wall, http: &HttpGrant) {
     ports.extend(http.nameservers.iter().map(std::net::SocketAddr::port));
     open_ports(wall, ports);
     wall.host_names = true;
+    wall.read_only.extend(http.ca_file.clone());
 }
 
 fn add_store(wall: &mut Wall, config: &Config, tenant: &TenantConfig) {

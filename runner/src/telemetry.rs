@@ -1,11 +1,12 @@
 //! The log: lines of text on stderr, coloured on a terminal, or one JSON object
 //! per line. Writing happens on a thread of its own and drops lines rather than
 //! block a call, since the gateway may not read our stderr; what was dropped is
-//! counted. Where there are several tenants, each line of a thread that works for
-//! one begins with its name, before anything that a guest could write.
+//! counted. Where tenants are named, each line of what works for one begins with
+//! its name, before anything that a guest could write.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::fmt;
+use std::future::poll_fn;
 use std::io::IsTerminal;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -89,15 +90,42 @@ pub fn start(level: LevelFilter, format: LogFormat) -> Log {
 
 thread_local! {
     /// Whom this thread works for.
-    static TENANT: OnceCell<Tenant> = const { OnceCell::new() };
+    static TENANT: RefCell<Option<Tenant>> = const { RefCell::new(None) };
 }
 
-/// From here on this thread's lines bear the name of the tenant. The first one
-/// stays.
+/// From here on this thread's lines bear the name of the tenant.
 pub fn this_thread_is_of(tenant: &Tenant) {
-    TENANT.with(|of| {
-        let _ = of.set(tenant.clone());
-    });
+    TENANT.set(Some(tenant.clone()));
+}
+
+/// Whose name this thread's lines bear now.
+#[must_use]
+pub fn whose() -> Option<Tenant> {
+    // At a thread's end it may be gone already.
+    let tenant = TENANT.try_with(|tenant| tenant.borrow().clone());
+    tenant.ok().flatten()
+}
+
+/// Does something whose lines bear the name of the tenant, if there is one, on a
+/// thread that works for several.
+pub fn on_behalf_of<T>(tenant: Option<&Tenant>, work: impl FnOnce() -> T) -> T {
+    let _restore = Restore(TENANT.replace(tenant.cloned()));
+    work()
+}
+
+/// The same for what takes its turns with others.
+pub fn turns_of<F: Future>(tenant: Option<Tenant>, work: F) -> impl Future<Output = F::Output> {
+    let mut work = Box::pin(work);
+    poll_fn(move |context| on_behalf_of(tenant.as_ref(), || work.as_mut().poll(context)))
+}
+
+/// Whoever panics does not keep the thread.
+struct Restore(Option<Tenant>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        TENANT.set(self.0.take());
+    }
 }
 
 /// Writes `begin` with the name of this thread's tenant, where it has one.
@@ -105,12 +133,10 @@ fn begin_with_tenant(
     writer: &mut Writer<'_>,
     begin: impl FnOnce(&mut Writer<'_>, &str) -> fmt::Result,
 ) -> fmt::Result {
-    // At a thread's end it may be gone already.
-    let written = TENANT.try_with(|tenant| match tenant.get() {
+    match whose() {
         Some(tenant) => begin(writer, tenant.name()),
         None => Ok(()),
-    });
-    written.unwrap_or(Ok(()))
+    }
 }
 
 /// Time, level, where from, whose, what.

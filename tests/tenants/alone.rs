@@ -94,11 +94,11 @@ fn a_tenant_that_cannot_be_served_should_be_named_and_the_others_served() {
             house.caller("b", "same", "").always(3, 202);
             house.logs("tenant a is not served: ");
             house.logs(&reason);
-            house.page_says("/readyz", &reason);
-            let page = house.page("/readyz");
+            let page = house.page_says("/readyz", &reason);
             assert!(page.starts_with("HTTP/1.1 503"), "{page}");
-            let lines = page.lines().filter(|line| line.contains("tenant a"));
-            assert!(lines.clone().any(|line| line.contains(&reason)), "{page}");
+            let said = page.lines().find(|line| line.contains(&reason));
+            let named = said.is_some_and(|line| line.starts_with("tenant a is not served: "));
+            assert!(named, "{isolation}: {page}");
             assert!(!page.contains("tenant b"), "{isolation}: {page}");
             house.caller("b", "same", "").always(3, 202);
         }

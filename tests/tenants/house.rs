@@ -13,7 +13,7 @@ use protocol::err_resp::Code;
 use protocol::gateway_side::Reply;
 use tempfile::TempDir;
 
-use crate::processes::Process;
+use crate::processes::{Process, soon_some};
 use crate::stage::{RUNNER, answer, soon};
 
 /// What `isolation` can be.
@@ -188,7 +188,9 @@ impl House {
     }
 
     pub(crate) fn page(&self, path: &str) -> String {
-        let mut stream = UnixStream::connect(self.admin()).expect("admin");
+        // It may come after the sockets.
+        let stream = soon_some(|| UnixStream::connect(self.admin()).ok());
+        let mut stream = stream.expect("admin");
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("sent");
         let mut answer = String::new();
@@ -196,13 +198,15 @@ impl House {
         answer
     }
 
-    pub(crate) fn page_says(&self, page: &str, text: &str) {
+    /// The page, once it says this.
+    pub(crate) fn page_says(&self, page: &str, text: &str) -> String {
         let mut last = String::new();
         let said = soon(|| {
             last = self.page(page);
             last.contains(text)
         });
         assert!(said, "no {text:?} in\n{last}\n{}", self.runner.log());
+        last
     }
 
     pub(crate) fn logs(&self, text: &str) {

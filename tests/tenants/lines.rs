@@ -24,12 +24,14 @@ const TEXTS: [&str; 9] = [
     "\0\u{8}\u{8}\u{8}\u{8}\u{8}\u{8}\u{8}\u{8}tenant=b MARK",
 ];
 
-/// Everything behind each other, with where each begins and how long it is.
+/// Everything behind each other, each with a line break that it does not count,
+/// with where each begins and how long it is.
 fn laid_out(texts: &[String]) -> (String, Vec<(usize, usize)>) {
     let (mut data, mut places) = (String::new(), Vec::new());
     for text in texts {
         places.push((8192 + data.len(), text.len()));
         data += text;
+        data.push('\n');
     }
     let bytes = data.bytes().map(|byte| format!("\\{byte:02x}"));
     (bytes.collect(), places)
@@ -51,7 +53,7 @@ fn talker() -> Vec<u8> {
         (func $say (param $at i32) (param $bytes i32)
           (call $log (i32.const 2) (local.get $at) (local.get $bytes))
           (i32.store (i32.const 256) (local.get $at))
-          (i32.store (i32.const 260) (local.get $bytes))
+          (i32.store (i32.const 260) (i32.add (local.get $bytes) (i32.const 1)))
           (drop (call $fd_write (i32.const 1) (i32.const 256) (i32.const 1) (i32.const 264)))
           (drop (call $fd_write (i32.const 2) (i32.const 256) (i32.const 1) (i32.const 264))))"#
     );

@@ -12,7 +12,7 @@ use crate::compiler::Launched;
 use crate::config::{self, Config, Isolation, ProcessEnvironment};
 use crate::doors::Sockets;
 use crate::serving::{self, Circumstances};
-use crate::supervisor::{self, Supervision};
+use crate::supervisor::{self, Supervision, handover};
 use crate::{second_wall, telemetry};
 
 /// Serves until SIGTERM or SIGINT.
@@ -58,17 +58,23 @@ fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
         second_wall::say(&config, raised)?;
     }
     block_on(async {
+        let sockets = match options.supervised {
+            true => Sockets::handed_over()?,
+            false => Sockets::Own,
+        };
+        let supervisor = sockets.supervisor()?;
         let circumstances = Circumstances {
             watch: options.watch,
-            sockets: match options.supervised {
-                true => Sockets::handed_over()?,
-                false => Sockets::Own,
-            },
+            sockets,
             launched,
             wall,
             dropped: log.dropped(),
         };
-        serving::serve(config, circumstances, stop_signal()?).await
+        let served = serving::serve(config, circumstances, stop_signal()?).await;
+        if let (Err(error), Some(supervisor)) = (&served, supervisor) {
+            handover::say_why(&supervisor, &format!("{error:#}"));
+        }
+        served
     })
 }
 
