@@ -2,24 +2,26 @@
 //! per line. Writing happens on a thread of its own and drops lines rather than
 //! block a call, since the gateway may not read our stderr; what was dropped is
 //! counted. Where tenants are named, each line of what works for one begins with
-//! its name, before anything that a guest could write.
+//! its name, before anything that a guest could write, and waits among its own
+//! lines only.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::io::IsTerminal;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use sandbox::HOST_CALLS;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Format, Json, Writer};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -27,7 +29,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::LogFormat;
 use crate::tenant::Tenant;
 
-/// Lines that wait to be written. A guest's line has up to 8 KiB.
+/// Lines that wait to be written, of each tenant. A guest's line has up to 8 KiB.
 const WAITING_LINES: usize = 1000;
 
 /// How long the end of the process waits for the last lines.
@@ -38,22 +40,50 @@ const SAY_DROPPED: Duration = Duration::from_secs(60);
 
 /// The running log; dropping it writes what still waits, if anybody reads.
 pub struct Log {
-    worker: Option<WorkerGuard>,
+    workers: Vec<WorkerGuard>,
     dropped: DroppedLines,
 }
 
 /// Counts the lines that could not wait to be written.
 #[derive(Debug, Clone)]
-pub struct DroppedLines(ErrorCounter);
+pub struct DroppedLines(Arc<[ErrorCounter]>);
 
-/// Starts the log.
-#[must_use]
-pub fn start(level: LevelFilter, format: LogFormat) -> Log {
-    let (writer, worker) = NonBlockingBuilder::default()
+/// Lines that wait: where tenants are named, each tenant's for themselves, so that
+/// one who says much loses lines of nobody else.
+struct Queues {
+    of_tenants: HashMap<Tenant, NonBlocking>,
+    others: NonBlocking,
+}
+
+impl MakeWriter<'_> for Queues {
+    type Writer = NonBlocking;
+
+    fn make_writer(&self) -> NonBlocking {
+        let own = whose().and_then(|tenant| self.of_tenants.get(&tenant));
+        own.unwrap_or(&self.others).clone()
+    }
+}
+
+fn queue() -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING_LINES)
-        .finish(std::io::stderr());
-    let dropped = DroppedLines(writer.error_counter());
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+        .finish(std::io::stderr())
+}
+
+/// Starts the log. `tenants` are those whose lines will bear their names.
+#[must_use]
+pub fn start(level: LevelFilter, format: LogFormat, tenants: &[Tenant]) -> Log {
+    let (others, worker) = queue();
+    let (mut workers, mut counters) = (vec![worker], vec![others.error_counter()]);
+    let mut of_tenants = HashMap::new();
+    for tenant in tenants {
+        let (own, worker) = queue();
+        counters.push(own.error_counter());
+        workers.push(worker);
+        of_tenants.insert(tenant.clone(), own);
+    }
+    let dropped = DroppedLines(counters.into());
+    let lines = tracing_subscriber::fmt::layer().with_writer(Queues { of_tenants, others });
     let lines = match format {
         LogFormat::Text => lines
             .with_ansi(std::io::stderr().is_terminal())
@@ -82,10 +112,7 @@ pub fn start(level: LevelFilter, format: LogFormat) -> Log {
     // The standard hook writes to stderr itself, past the format, and waits
     // where nobody reads.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    Log {
-        worker: Some(worker),
-        dropped,
-    }
+    Log { workers, dropped }
 }
 
 thread_local! {
@@ -223,7 +250,8 @@ impl DroppedLines {
     /// So many since the start.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.dropped_lines() as u64
+        let counters = self.0.iter();
+        counters.map(|counter| counter.dropped_lines() as u64).sum()
     }
 
     /// Says so in the log, once a minute at most, until it is dropped. Where
@@ -249,10 +277,10 @@ impl Drop for Log {
     /// The worker's own guard waits for more than a second where nobody reads,
     /// and by then the gateway has killed us.
     fn drop(&mut self) {
-        let worker = self.worker.take();
+        let workers = std::mem::take(&mut self.workers);
         let (written, wait) = mpsc::channel();
         std::thread::spawn(move || {
-            drop(worker);
+            drop(workers);
             let _ = written.send(());
         });
         let _ = wait.recv_timeout(LAST_LINES);

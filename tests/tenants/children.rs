@@ -1,6 +1,7 @@
 //! `isolation: process`: what becomes of the processes, whoever ends which, and
 //! what each of them is left with.
 
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -226,6 +227,34 @@ fn a_process_should_know_no_variable_of_another_tenant() {
             assert_eq!(environment.contains(secret), is_own, "{name}: {secret}");
         }
     }
+}
+
+/// The sockets on which a process could accept connections.
+fn listening(process: u32) -> BTreeSet<String> {
+    // Kernel address, references, protocol, flags, type, state, inode, path; a
+    // socket that listens has this flag.
+    let sockets = std::fs::read_to_string("/proc/net/unix").expect("sockets");
+    let listening: BTreeSet<String> = sockets
+        .lines()
+        .map(|row| row.split_whitespace().collect::<Vec<_>>())
+        .filter(|row| row.get(3) == Some(&"00010000"))
+        .map(|row| format!("socket:[{}]", row[6]))
+        .collect();
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).expect("descriptors");
+    let open = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    let open = open.map(|target| target.display().to_string());
+    open.filter(|target| listening.contains(target)).collect()
+}
+
+#[test]
+fn a_process_should_hold_its_own_sockets_and_no_others() {
+    let house = house();
+    let all = listening(house.runner.id());
+    // Each tenant's, where the harness looks, and the pages.
+    assert_eq!(all.len(), 4);
+    let [of_a, of_b] = ["a", "b"].map(|name| listening(house.process(name).expect("one").id));
+    assert_eq!((of_a.len(), of_b.len()), (1, 2));
+    assert!(of_a.is_disjoint(&of_b) && of_a.is_subset(&all) && of_b.is_subset(&all));
 }
 
 #[test]

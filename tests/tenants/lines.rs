@@ -159,7 +159,9 @@ fn every_line_about_a_tenant_should_begin_with_its_name() {
                 "logging: {{level: debug, format: {format}}}\nkey_value: {{folder: HERE/kept}}"
             );
             let mut house = crate::house::Plan::new(isolation, &config, &both).start(&[], &[]);
-            house.page_says("/readyz", "tenant b: plugin broken");
+            for name in ["a", "b"] {
+                house.logs(&format!("tenant {name}: 2 plugins can be used"));
+            }
             house
                 .caller("a", "missing", "")
                 .client
@@ -173,22 +175,79 @@ fn every_line_about_a_tenant_should_begin_with_its_name() {
             let log = house.runner.log();
             let places = ["a", "b"].map(|name| {
                 let here = house.plan.at("").display().to_string();
-                (
-                    name,
-                    [format!("{here}{name}/"), format!("{here}{name}.sock")],
-                )
+                let kept = ["", "cache/", "kept/"].map(|kind| format!("{here}{kind}{name}"));
+                let ends = ["/", " ", "\"", ".sock"];
+                let places = kept
+                    .iter()
+                    .flat_map(|kept| ends.map(|end| format!("{kept}{end}")));
+                (name, places.collect::<Vec<_>>())
             });
+            let mut about = [0, 0];
             for line in log.lines() {
                 let owner = owner(format, line);
-                for (name, places) in &places {
+                for ((name, places), about) in places.iter().zip(&mut about) {
                     if places.iter().any(|place| line.contains(place)) {
                         assert_eq!(owner.as_deref(), Some(*name), "{isolation}: {line}");
+                        *about += 1;
                     }
                 }
                 if line.contains("there are 3 already") || line.contains("12345") {
                     assert_eq!(owner.as_deref(), Some("a"), "{isolation}: {line}");
                 }
             }
+            // Its socket, its modules, its two stores.
+            assert!(about.iter().all(|lines| *lines >= 5), "{about:?} in\n{log}");
         }
+    }
+}
+
+#[test]
+fn a_tenant_that_logs_without_end_should_not_take_anothers_lines() {
+    /// Lines of b, each worth one failed call.
+    const LINES: usize = 200;
+    let talk = r#"(import "apisix:filter/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#;
+    let on_request = "(local $n i32)
+        (loop $again
+            (call $log (i32.const 2) (i32.const 0) (i32.const 1))
+            (local.set $n (i32.add (local.get $n) (i32.const 1)))
+            (br_if $again (i32.lt_u (local.get $n) (i32.const 250))))
+        i32.const 0";
+    let talks = Guest::request_filter(talk, "i32.const 0", on_request).build();
+    for isolation in ISOLATIONS {
+        let mut a = tenant("a");
+        let names: Vec<String> = (0..8).map(|number| format!("talks{number}")).collect();
+        for name in &names {
+            a = a.module(name, talks.clone());
+        }
+        let b = tenant("b").module("same", stopping_with(202));
+        let house = House::new(isolation, "", &[a, b]);
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let is_over = || over.load(std::sync::atomic::Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            for name in &names {
+                let mut caller = house.caller("a", name, "");
+                scope.spawn(move || {
+                    while !is_over() {
+                        caller.always(1, 0);
+                    }
+                });
+            }
+            let mut b = house.client("b");
+            for number in 0..LINES {
+                let plugin = format!("line-{number}-of-b");
+                b.prepare(&[(&plugin, "")]).expect("token");
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let log = house.runner.log();
+        let missing = (0..LINES).filter(|number| !log.contains(&format!("line-{number}-of-b")));
+        let missing: Vec<usize> = missing.collect();
+        assert!(
+            missing.is_empty(),
+            "{isolation}: {} of {LINES} lines are lost",
+            missing.len()
+        );
     }
 }
