@@ -78,11 +78,16 @@ impl Granting {
         let needs_store = all().any(|plugin| plugin.grants.key_value);
         let needs_http = all().any(|plugin| plugin.grants.http.is_some());
         let services = match needs_store || needs_http {
-            true => Some(Services(Some(services(thread_start)?))),
+            true => Some(Services(Some(services(thread_start.clone())?))),
             false => None,
         };
         let store = match (&services, needs_store) {
-            (Some(services), true) => Some(open_store(config, key_value, services.handle()?)?),
+            (Some(services), true) => Some(open_store(
+                config,
+                key_value,
+                services.handle()?,
+                &thread_start,
+            )?),
             _ => None,
         };
         let mut opened = Opened {
@@ -233,6 +238,7 @@ fn open_store(
     config: &TenantConfig,
     settings: &KeyValueSettings,
     services: &Handle,
+    thread_start: &ThreadStart,
 ) -> Result<Store> {
     let limits = key_value::Limits {
         max_key_bytes: LONGEST_KEY,
@@ -256,7 +262,12 @@ fn open_store(
     let mut refusals = Vec::new();
     for folder in folders {
         let folder = own_folder(folder, &config.tenant);
-        match open(Backend::Embedded(EmbeddedSettings::in_folder(&folder))) {
+        let thread_start = thread_start.clone();
+        let embedded = EmbeddedSettings {
+            thread_start: Arc::new(move || thread_start.run()),
+            ..EmbeddedSettings::in_folder(&folder)
+        };
+        match open(Backend::Embedded(embedded)) {
             Ok(store) => {
                 tracing::info!("what filters keep is in {}", folder.display());
                 return Ok(store);
