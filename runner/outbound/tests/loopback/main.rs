@@ -3,7 +3,7 @@
 
 mod certificates;
 mod connections;
-#[path = "../servers/mod.rs"]
+#[path = "../../../../tests/own_network/servers.rs"]
 mod servers;
 
 use std::net::SocketAddr;
