@@ -2,6 +2,7 @@
 //! Must not know what may be reached.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use harness::guest::componentised;
@@ -24,11 +25,11 @@ pub(crate) const WAYS: [&str; 2] = ["fetch", "fetch-wasi"];
 pub(crate) const PATIENT: &str = "timeout_ms: 40000, connect_ms: 40000";
 
 /// A folder with filters, a configuration and what else a runner keeps.
-pub(crate) struct Place(TempDir);
+pub(crate) struct Place(Arc<TempDir>);
 
 impl Place {
     pub(crate) fn with(filters: &[&str]) -> Self {
-        let place = Place(tempfile::tempdir().expect("temporary folder"));
+        let place = Place(Arc::new(tempfile::tempdir().expect("temporary folder")));
         std::fs::create_dir(place.path("modules")).expect("folder");
         for name in filters {
             let built = modules::examples().join(format!("{name}.wasm"));
@@ -62,6 +63,7 @@ impl Place {
         let stage = Stage {
             gateway: TestGateway::new(runner.socket()),
             runner,
+            _place: Arc::clone(&self.0),
         };
         stage.has_its_wall();
         stage
@@ -71,6 +73,8 @@ impl Place {
 pub(crate) struct Stage {
     pub(crate) runner: RunnerProcess,
     pub(crate) gateway: TestGateway,
+    /// It is there for as long as the runner.
+    _place: Arc<TempDir>,
 }
 
 impl Stage {
@@ -84,7 +88,8 @@ impl Stage {
 
     /// What a filter answers that is configured like this.
     pub(crate) fn ask(&self, filter: &str, configuration: &str) -> ClientResponse {
-        ask(&self.gateway, filter, configuration)
+        let answer = ask(&self.gateway, filter, configuration);
+        answer.unwrap_or_else(|error| panic!("{error}\n{}", self.runner.log()))
     }
 
     /// What a filter says of the requests that it is told to send.
@@ -99,12 +104,16 @@ impl Stage {
 }
 
 /// What a filter of the runner behind a gateway answers.
-pub(crate) fn ask(gateway: &TestGateway, filter: &str, configuration: &str) -> ClientResponse {
+pub(crate) fn ask(
+    gateway: &TestGateway,
+    filter: &str,
+    configuration: &str,
+) -> Result<ClientResponse, String> {
     let route = RouteConf::new(&format!("{filter} {configuration}")).plugin(filter, configuration);
     let observed = gateway.request_phase(&route, &HttpRequest::new("GET", "/"));
     match observed.faultless() {
-        Ok(HttpOutcome::Client(response)) => response,
-        other => panic!("{configuration}: {other:?}"),
+        Ok(HttpOutcome::Client(response)) => Ok(response),
+        other => Err(format!("{filter} {configuration}: {other:?}")),
     }
 }
 

@@ -47,7 +47,7 @@ fn an_internal_network_should_be_open_only_to_whom_it_was_opened() {
             (&b, "fetch", "denied", 2),
         ];
         for (number, (gateway, way, expected, connections)) in rows.into_iter().enumerate() {
-            let told = text(&ask(gateway, way, &attempt));
+            let told = text(&ask(gateway, way, &attempt).expect("an answer"));
             let expected = in_words_of(way, expected);
             assert!(told.starts_with(expected), "row {number}: {told}");
             assert_eq!(server.connections(), connections, "row {number}");

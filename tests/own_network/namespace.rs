@@ -94,7 +94,7 @@ pub(crate) fn soon(what: impl Fn() -> bool) -> bool {
         if what() {
             return true;
         }
-        thread::yield_now();
+        thread::sleep(Duration::from_millis(1));
     }
     false
 }
