@@ -73,6 +73,8 @@ fn add_tenant(wall: &mut Wall, config: &Config, tenant: &TenantConfig, makes_soc
     if let Some(modules) = &tenant.modules {
         add_modules(wall, modules);
     }
+    let keys = tenant.integrity.trusted_keys.iter();
+    wall.read_only.extend(keys.cloned());
     wall.read_write.extend(cache_folder(config, tenant));
     if makes_sockets {
         let auto = tenant

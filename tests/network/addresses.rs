@@ -61,12 +61,7 @@ const TRICKS: &[(&str, &str, &str, &str)] = &[
     ("GET", "http://[2002:a01:203::1]/", "denied", ""),
     ("GET", "http://[fd00::7]/", "denied", ""),
     ("GET", "http://[fe80::7]/", "denied", ""),
-    (
-        "GET",
-        "http://[fe80::7%25lo]/",
-        "invalid",
-        "authority refused",
-    ),
+    ("GET", "http://[fe80::7%25lo]/", "invalid", ""),
     ("GET", "http://[fe80::7%1]/", "invalid", "authority refused"),
     // Names that are not what they seem.
     ("GET", "http://localhost/", "denied", ""),
@@ -148,7 +143,7 @@ const TRICKS: &[(&str, &str, &str, &str)] = &[
     ("HEAD", "http://paths.example/v1/", "200 ", "200 "),
     ("POST", "http://public.test/", "denied", ""),
     ("DELETE", "http://public.test/", "denied", ""),
-    ("get", "http://public.test/", "denied", ""),
+    ("get", "http://public.test/", "invalid", ""),
     ("CONNECT", "http://public.test/", "invalid", ""),
     ("TRACE", "http://public.test/", "invalid", ""),
     ("GET", "http://public.test:81/", "denied", ""),
@@ -190,7 +185,9 @@ impl Trial {
             false => told.starts_with(in_words_of(way, expected)),
         };
         assert!(fits, "{way}: {attempt}: {told:?} is not {expected:?}");
-        for secret in secrets.split_whitespace().filter(|_| !is_address) {
+        // `::` is in the names of errors.
+        let secrets = secrets.split_whitespace().filter(|secret| *secret != "::");
+        for secret in secrets.filter(|_| !is_address) {
             assert!(!told.contains(secret), "{way}: {attempt}: {told:?}");
         }
     }

@@ -228,7 +228,7 @@ fn a_slow_server_should_keep_nobody_else_waiting() {
                 .collect();
             assert!(soon(|| slow.connections() == 32), "{}", slow.connections());
             for _ in 0..20 {
-                assert_eq!(stage.ask("stop", "{}").status, 200);
+                assert_eq!(stage.ask("stop", "{}").status, 201);
                 for way in WAYS {
                     assert_eq!(stage.tried(way, &get(8001)), "200 xxxx");
                 }

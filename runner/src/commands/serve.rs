@@ -11,6 +11,7 @@ use crate::cli::ServeOptions;
 use crate::compiler::Launched;
 use crate::config::{self, Config, Isolation, ProcessEnvironment};
 use crate::doors::Sockets;
+use crate::granting::Authorities;
 use crate::serving::{self, Circumstances};
 use crate::supervisor::{self, Supervision};
 use crate::{second_wall, telemetry};
@@ -50,6 +51,7 @@ fn keep_processes(options: &ServeOptions, config: &Config) -> Result<()> {
 fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
     register_for_barriers();
     let launched = Launched::start(if options.watch { REMEMBERED } else { IDLE });
+    let authorities = Authorities::read(&config);
     // A thread that is there already would stay outside of it.
     let wall = second_wall::of(&config, !options.supervised);
     let raised = wall.as_ref().map(confinement::Wall::raise_early);
@@ -65,6 +67,7 @@ fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
                 false => Sockets::Own,
             },
             launched,
+            authorities,
             wall,
             dropped: log.dropped(),
         };

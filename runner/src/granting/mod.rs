@@ -4,6 +4,7 @@
 //!
 //! Must not know how requests are sent or where values lie.
 
+mod authorities;
 mod key_value_port;
 mod outbound_port;
 
@@ -16,10 +17,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use key_value::{Backend, EmbeddedSettings, RedisSettings, Store};
-use outbound::{Client, Resolver, Roots, Scheme, Settings};
+use outbound::{Client, Resolver, Settings};
 use sandbox::{Grants, Randomness, Secrets, ThreadStart};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
+pub use self::authorities::Authorities;
 use self::key_value_port::KeyValuePort;
 use self::outbound_port::OutboundPort;
 use crate::config::{self, HttpGrant, KeyValueSettings, KeyValueStore, TenantConfig};
@@ -41,13 +43,14 @@ pub struct Granting {
     store: Option<Store>,
     /// Where requests and the store wait. `None` where nothing is granted that
     /// would.
-    services: Option<Runtime>,
+    _services: Option<Services>,
 }
 
 /// What is opened once for a tenant.
 struct Opened<'a> {
-    services: Option<&'a Runtime>,
+    services: Option<&'a Services>,
     store: Option<&'a Store>,
+    authorities: &'a Authorities,
     system: Option<Resolver>,
 }
 
@@ -60,6 +63,7 @@ impl Granting {
     pub fn start(
         config: &TenantConfig,
         key_value: &KeyValueSettings,
+        authorities: &Authorities,
         thread_start: ThreadStart,
     ) -> Result<Self> {
         let plugins = &config.plugins;
@@ -67,7 +71,7 @@ impl Granting {
         let needs_store = all().any(|plugin| plugin.grants.key_value);
         let needs_http = all().any(|plugin| plugin.grants.http.is_some());
         let services = match needs_store || needs_http {
-            true => Some(services(thread_start)?),
+            true => Some(Services::start(thread_start)?),
             false => None,
         };
         let store = match (&services, needs_store) {
@@ -77,6 +81,7 @@ impl Granting {
         let mut opened = Opened {
             services: services.as_ref(),
             store: store.as_ref(),
+            authorities,
             system: None,
         };
         let others = opened.grants(&plugins.others.grants)?;
@@ -90,7 +95,7 @@ impl Granting {
             others,
             named,
             store,
-            services,
+            _services: services,
         })
     }
 
@@ -120,22 +125,33 @@ impl Granting {
     }
 }
 
-/// A runtime within another must not be waited for.
-impl Drop for Granting {
-    fn drop(&mut self) {
-        if let Some(services) = self.services.take() {
-            services.shutdown_background();
-        }
+/// The runtime of services. Within another it must not be waited for, so it ends
+/// in the background, also where a start fails behind it.
+struct Services(Option<Runtime>);
+
+impl Services {
+    fn start(thread_start: ThreadStart) -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("services")
+            .on_thread_start(move || thread_start.run())
+            .enable_all()
+            .build()?;
+        Ok(Services(Some(runtime)))
+    }
+
+    fn handle(&self) -> Result<&Handle> {
+        let runtime = self.0.as_ref().context("the services have ended")?;
+        Ok(runtime.handle())
     }
 }
 
-fn services(thread_start: ThreadStart) -> io::Result<Runtime> {
-    Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("services")
-        .on_thread_start(move || thread_start.run())
-        .enable_all()
-        .build()
+impl Drop for Services {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Opened<'_> {
@@ -179,17 +195,11 @@ impl Opened<'_> {
             waiting: grant.concurrent.saturating_mul(WAITING),
         };
         let resolver = self.resolver(grant)?;
-        let needs_roots = grant
-            .allow
-            .iter()
-            .any(|rule| rule.scheme() == Scheme::Https);
-        let roots = match (&grant.ca_file, needs_roots) {
-            (Some(file), _) => Roots::empty().and_of_file(file),
-            (None, true) => Roots::of_system(),
-            (None, false) => Ok(Roots::empty()),
-        };
-        let roots = roots.map_err(anyhow::Error::msg)?;
-        let client = Client::new(settings, resolver, &roots, services.handle().clone());
+        let roots = self
+            .authorities
+            .of(grant)
+            .map_err(|error| anyhow!("{error}"))?;
+        let client = Client::new(settings, resolver, roots, services.handle()?.clone());
         client.map_err(anyhow::Error::msg)
     }
 
@@ -209,15 +219,16 @@ impl Opened<'_> {
 fn open_store(
     config: &TenantConfig,
     settings: &KeyValueSettings,
-    services: &Runtime,
+    services: &Services,
 ) -> Result<Store> {
+    let services = services.handle()?;
     let limits = key_value::Limits {
         max_bytes: config.key_value_size,
         ..key_value::Limits::default()
     };
     let open = |backend| {
         let settings = key_value::Settings { backend, limits };
-        Store::open(settings, config.tenant.name(), services.handle())
+        Store::open(settings, config.tenant.name(), services)
     };
     let folders = match &settings.store {
         KeyValueStore::Redis(address) => {
