@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::guest::componentised;
+use harness::runner_process::StartError;
 use harness::{
     ClientResponse, HttpOutcome, HttpRequest, RouteConf, RunnerProcess, TestGateway, modules,
 };
@@ -50,6 +51,15 @@ impl Place {
 
     /// A runner that serves it. HERE in the configuration is the folder.
     pub(crate) fn serve(&self, config: &str) -> Stage {
+        self.serve_with(config, &[]).expect("it starts")
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn serve_with(
+        &self,
+        config: &str,
+        env: &[(&str, &str)],
+    ) -> Result<Stage, StartError> {
         let here = self.0.path().display().to_string();
         let file = self.path("config.yaml");
         // What one runner compiled another need not.
@@ -59,14 +69,14 @@ impl Place {
         if !config.contains("tenants:") {
             args.extend(["--modules".into(), self.path("modules")]);
         }
-        let runner = RunnerProcess::start(Path::new(RUNNER), args, &[]).expect("it starts");
+        let runner = RunnerProcess::start(Path::new(RUNNER), args, env)?;
         let stage = Stage {
             gateway: TestGateway::new(runner.socket()),
             runner,
             _place: Arc::clone(&self.0),
         };
         stage.has_its_wall();
-        stage
+        Ok(stage)
     }
 }
 
