@@ -283,3 +283,22 @@ fn a_runner_that_nobody_reads_should_serve_and_end_in_time() {
 fn we_are_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
+
+/// The second wall is up when a tenant starts.
+#[test]
+fn keys_that_are_named_should_be_read_wherever_they_lie() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let key = folder.path().join("filters.pub.pem");
+    // RFC 8410, 10.1.
+    let text = "-----BEGIN PUBLIC KEY-----\n\
+                MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+                -----END PUBLIC KEY-----\n";
+    std::fs::write(&key, text).expect("file");
+    let config = folder.path().join("config.yaml");
+    let keys = format!("integrity: {{trusted_keys: [{}]}}", key.display());
+    std::fs::write(&config, keys).expect("file");
+    let args = ["serve".into(), "--modules".into(), modules::examples()];
+    let args = args.into_iter().chain(["--config".into(), config]);
+    let runner = RunnerProcess::start(Path::new(RUNNER), args, &[]).expect("it starts");
+    assert!(runner.prints("second wall: no_new_privs", SOON));
+}

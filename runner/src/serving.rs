@@ -22,6 +22,7 @@ use crate::compiler::{Launched, Launcher};
 use crate::conf_cache::Tokens;
 use crate::config::Config;
 use crate::doors::{self, Sockets};
+use crate::granting::Authorities;
 use crate::metrics::{AllMetrics, Levels};
 use crate::module_watch::When;
 use crate::supervisor::handover::{self, Topic};
@@ -38,6 +39,8 @@ pub struct Circumstances {
     pub sockets: Sockets,
     /// Starts compilers.
     pub launched: Launched,
+    /// Whom filters' requests believe.
+    pub authorities: Authorities,
     /// What is raised once everything has started.
     pub wall: Option<Wall>,
     /// Lines of the log that nobody read.
@@ -57,6 +60,7 @@ pub async fn serve(
         watch,
         sockets,
         launched,
+        authorities,
         wall,
         dropped,
     } = circumstances;
@@ -68,7 +72,14 @@ pub async fn serve(
     let (services, ownerships) = std::thread::scope(|scope| {
         let search = scope.spawn(|| doors::ownerships(&config));
         (
-            start_tenants(&config, watch, descriptors, &all_metrics, &launcher),
+            start_tenants(
+                &config,
+                watch,
+                &authorities,
+                descriptors,
+                &all_metrics,
+                &launcher,
+            ),
             search.join(),
         )
     });
@@ -158,6 +169,7 @@ struct Started {
 fn start_tenants(
     config: &Config,
     watch: bool,
+    authorities: &Authorities,
     descriptors: u64,
     all_metrics: &AllMetrics,
     launcher: &Launcher,
@@ -183,6 +195,7 @@ fn start_tenants(
             tokens: tokens.clone(),
             metrics: all_metrics.of(&tenant.tenant),
             key_value: &config.key_value,
+            authorities,
             cache,
             configuration_lifetime: config.configuration_lifetime,
             connections: connections.max(1),

@@ -20,7 +20,7 @@ use crate::compiler::{CompileLimits, Compilers};
 use crate::conf_cache::{ConfCache, ConfLimits, Tokens};
 use crate::config::{CacheSettings, KeyValueSettings, Share, TenantConfig};
 use crate::dispatcher::Dispatcher;
-use crate::granting::Granting;
+use crate::granting::{Authorities, Granting};
 use crate::metrics::{Metrics, PluginLevels, TenantLevels};
 use crate::module::Stage;
 use crate::module_folder::Listing;
@@ -66,6 +66,8 @@ pub struct Given<'a> {
     pub metrics: Arc<Metrics>,
     /// Where filters keep what outlives a call.
     pub key_value: &'a KeyValueSettings,
+    /// Whom its filters' requests believe.
+    pub authorities: &'a Authorities,
     /// Where compiled components are kept.
     pub cache: CacheSettings,
     /// How long a configuration lives after its last use.
@@ -101,7 +103,7 @@ impl TenantService {
         }
         let catalog = Arc::new(catalog);
         let thread_start = given.thread_start.clone();
-        let granting = Granting::start(config, given.key_value, thread_start)?;
+        let granting = Granting::start(config, given.key_value, given.authorities, thread_start)?;
         let granting = Arc::new(granting);
         let engine = start_engine(config, &given)?;
         let threads = ServingThreads::start(&given.thread_start)?;

@@ -1,242 +1,55 @@
-//! Where names lead, in a network of the test's own: it runs itself once more
-//! where nothing but a loopback device exists, gives that public, private and
-//! link-local addresses with a server on each, and a name server that lies. No
-//! packet leaves the namespace, and none of the machine's own network is touched.
+//! Where names lead, in a network of the test's own, and a name server that lies.
 
+#[path = "../../../tests/own_network/names.rs"]
+mod names;
+#[path = "../../../tests/own_network/namespace.rs"]
+mod namespace;
+#[allow(dead_code, reason = "other tests need more of it")]
+#[path = "../../../tests/own_network/servers.rs"]
 mod servers;
+#[allow(dead_code, reason = "other tests need more of it")]
+#[path = "../../../tests/own_network/town.rs"]
+mod town;
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
-use hickory_resolver::proto::rr::{RData, Record, RecordType};
+use namespace::{inside, socket};
 use outbound::{AllowRule, Client, Request, Resolver, Response, Roots, SendError, Settings};
-use servers::{Server, always};
+use servers::Server;
 use tokio::runtime::{Builder, Runtime};
-
-/// What the test sets where it runs itself: the namespace that it came from.
-const CAME_FROM: &str = "OUTBOUND_TEST_CAME_FROM";
-const THIS_TEST: &str = "nothing_but_what_is_allowed_should_be_reached_by_any_name";
-
-const PUBLIC: &str = "93.184.215.14";
-const PUBLIC_WITHOUT_SERVER: &str = "93.184.215.15";
-const PUBLIC_V6: &str = "2001:470::1";
-const PRIVATE: &str = "10.1.2.3";
-const METADATA: &str = "169.254.169.254";
-/// The loopback device's own are there anyway.
-const GIVEN: &[&str] = &[
-    PUBLIC,
-    PUBLIC_WITHOUT_SERVER,
-    PUBLIC_V6,
-    PRIVATE,
-    METADATA,
-    "192.168.7.7",
-    "fd00::7",
-    "fe80::7",
-    "64:ff9b::a01:203",
-    "64:ff9b::5db8:d70e",
-    "64:ff9b:1::a01:203",
-    "2002:a01:203::1",
-];
-
-fn namespace() -> PathBuf {
-    std::fs::read_link("/proc/self/ns/net").expect("/proc")
-}
+use town::{METADATA, NAMES, PRIVATE, PUBLIC, PUBLIC_V6, Town};
 
 #[test]
 fn nothing_but_what_is_allowed_should_be_reached_by_any_name() {
-    match std::env::var_os(CAME_FROM) {
-        None => run_in_a_namespace(),
-        Some(came_from) => {
-            // Nothing below may ever touch the machine's own network.
-            assert_ne!(
-                namespace(),
-                Path::new(&came_from),
-                "no namespace of its own"
-            );
-            let town = Town::build();
-            town.check_names();
-            town.check_rebinding();
-            town.check_redirect();
-            town.check_excepted_networks();
-            town.check_counts();
-        }
-    }
-}
-
-/// As root with a network namespace; else with a user namespace as well.
-fn run_in_a_namespace() {
-    let can = |flags: &str| {
-        let tried = Command::new("unshare").args([flags, "true"]).output();
-        tried.is_ok_and(|output| output.status.success())
-    };
-    let flags = ["-n", "-rn"].into_iter().find(|flags| can(flags));
-    let flags = flags.expect(
-        "neither `unshare -n` nor `unshare -rn` works: this test needs root, or user namespaces",
-    );
-    let output = Command::new("unshare")
-        .arg(flags)
-        .arg(std::env::current_exe().expect("this test"))
-        .args(["--exact", THIS_TEST, "--nocapture"])
-        .env(CAME_FROM, namespace())
-        // Which nobody may follow.
-        .env("http_proxy", format!("http://{METADATA}:80"))
-        .env("HTTP_PROXY", format!("http://{METADATA}:80"))
-        .env("ALL_PROXY", format!("http://{METADATA}:80"))
-        .output()
-        .expect("unshare");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}\n{errors}");
-    assert!(
-        text.contains("1 passed"),
-        "it did not run: {text}\n{errors}"
+    inside(
+        "nothing_but_what_is_allowed_should_be_reached_by_any_name",
+        || {
+            let visitor = Visitor::in_a_town();
+            visitor.check_names();
+            visitor.check_rebinding();
+            visitor.check_redirect();
+            visitor.check_excepted_networks();
+            visitor.check_counts();
+        },
     );
 }
 
-fn ip(arguments: &[&str]) {
-    let output = Command::new("ip").args(arguments).output();
-    let output = output.expect("`ip` cannot be run: install iproute2, as tests/setup does");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ip {arguments:?}: {errors}");
-}
-
-/// Where a server listens: link-local addresses belong to a device, of which
-/// there is one.
-fn socket(address: &str, port: u16) -> SocketAddr {
-    match address.parse().expect(address) {
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => SocketAddrV6::new(v6, port, 0, 1).into(),
-        address => SocketAddr::new(address, port),
-    }
-}
-
-/// Whether something comes true within a time that no machine needs.
-fn soon(what: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < end {
-        if what() {
-            return true;
-        }
-        thread::yield_now();
-    }
-    false
-}
-
-/// What a name stands for, answer after answer; the last one stays.
-type Zone = HashMap<&'static str, Vec<&'static str>>;
-
-/// Answers to the name server's questions, and how often each was asked.
-#[derive(Default)]
-struct Names {
-    zone: Mutex<Zone>,
-    asked: Mutex<HashMap<(String, RecordType), usize>>,
-}
-
-impl Names {
-    fn serve(self: &Arc<Self>, socket: UdpSocket) {
-        let names = Arc::clone(self);
-        thread::spawn(move || {
-            let mut buffer = [0; 1500];
-            loop {
-                let (length, from) = socket.recv_from(&mut buffer).expect("question");
-                let question = Message::from_vec(&buffer[..length]).expect("question");
-                let answer = names.answer(question).to_vec().expect("answer");
-                socket.send_to(&answer, from).expect("answer");
-            }
-        });
-    }
-
-    fn answer(&self, mut message: Message) -> Message {
-        let query = message.queries[0].clone();
-        let name = query.name().to_ascii();
-        let name = name.trim_end_matches('.').to_lowercase();
-        let mut asked = self.asked.lock().expect("lock");
-        let count = asked.entry((name.clone(), query.query_type())).or_default();
-        *count += 1;
-        message.metadata.message_type = MessageType::Response;
-        message.metadata.recursion_available = true;
-        let zone = self.zone.lock().expect("lock");
-        let Some(answers) = zone.get(name.as_str()) else {
-            message.metadata.response_code = ResponseCode::NXDomain;
-            return message;
-        };
-        let answer = answers[(*count - 1).min(answers.len() - 1)];
-        for address in answer.split_whitespace() {
-            let address: IpAddr = address.parse().expect(address);
-            let kind = match address {
-                IpAddr::V4(_) => RecordType::A,
-                IpAddr::V6(_) => RecordType::AAAA,
-            };
-            if kind == query.query_type() {
-                let record = Record::from_rdata(query.name().clone(), 0, RData::from(address));
-                message.answers.push(record);
-            }
-        }
-        message
-    }
-
-    fn add(&self, name: &'static str, answers: &[&'static str]) {
-        let mut zone = self.zone.lock().expect("lock");
-        zone.insert(name, answers.to_vec());
-    }
-
-    fn asked(&self, name: &str, kind: RecordType) -> usize {
-        let asked = self.asked.lock().expect("lock");
-        asked.get(&(name.to_owned(), kind)).copied().unwrap_or(0)
-    }
-}
-
-/// All there is: addresses, servers, names.
-struct Town {
+/// Who sends requests there.
+struct Visitor {
+    town: Town,
     runtime: Runtime,
-    names: Arc<Names>,
     resolver: Resolver,
-    /// By address; each closes after its answer, so each request is a connection.
-    servers: HashMap<&'static str, Server>,
-    /// How many connections each should have seen.
-    expected: Mutex<HashMap<&'static str, usize>>,
 }
 
-impl Town {
-    fn build() -> Self {
-        ip(&["link", "set", "lo", "up"]);
-        for address in GIVEN {
-            let length = if address.contains(':') { 128 } else { 32 };
-            let network = format!("{address}/{length}");
-            ip(&["addr", "add", &network, "dev", "lo", "nodad"]);
-        }
-        let mut servers = HashMap::new();
-        for address in GIVEN.iter().chain(&["127.0.0.1", "::1"]) {
-            if *address != PUBLIC_WITHOUT_SERVER {
-                let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{address}");
-                let script = always(answer.into_bytes());
-                servers.insert(*address, Server::start(socket(address, 80), script));
-            }
-        }
-        let mut expected = HashMap::new();
-        for (address, server) in &servers {
-            // The kernel may know the way to a new address of IPv6 a little later.
-            let arrived = soon(|| TcpStream::connect(server.address).is_ok());
-            assert!(arrived, "no way to {address}");
-            expected.insert(*address, 1);
-        }
-        let names = Arc::new(Names::default());
-        let wire = UdpSocket::bind("127.0.0.1:0").expect("name server");
-        let name_server = wire.local_addr().expect("address");
-        names.serve(wire);
+impl Visitor {
+    fn in_a_town() -> Self {
+        let town = Town::build();
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(1).enable_all();
-        Town {
+        Visitor {
             runtime: builder.build().expect("runtime"),
-            names,
-            resolver: Resolver::with_name_servers(&[name_server]).expect("resolver"),
-            servers,
-            expected: Mutex::new(expected),
+            resolver: Resolver::with_name_servers(&[town.name_server]).expect("resolver"),
+            town,
         }
     }
 
@@ -274,64 +87,14 @@ impl Town {
             Err(error) => error.kind().to_owned(),
         };
         assert_eq!(came, expected, "{name} with {networks:?}: {result:?}");
-        if self.servers.contains_key(expected) {
-            *self
-                .expected
-                .lock()
-                .expect("lock")
-                .entry(expected)
-                .or_default() += 1;
-        }
+        self.town.expect(expected);
     }
 
     fn check_names(&self) {
-        let rows: &[(&str, &str, &str)] = &[
-            ("public.test", PUBLIC, PUBLIC),
-            ("public-v6.test", PUBLIC_V6, PUBLIC_V6),
-            ("mapped-public.test", "::ffff:93.184.215.14", PUBLIC),
-            (
-                "nat64-public.test",
-                "64:ff9b::5db8:d70e",
-                "64:ff9b::5db8:d70e",
-            ),
-            ("loopback.test", "127.0.0.1", "denied"),
-            ("loopback-other.test", "127.8.8.8", "denied"),
-            ("loopback-v6.test", "::1", "denied"),
-            ("unspecified.test", "0.0.0.0", "denied"),
-            ("unspecified-v6.test", "::", "denied"),
-            ("private.test", PRIVATE, "denied"),
-            ("private-home.test", "192.168.7.7", "denied"),
-            ("metadata.test", METADATA, "denied"),
-            ("unique-local.test", "fd00::7", "denied"),
-            ("link-local-v6.test", "fe80::7", "denied"),
-            ("mapped.test", "::ffff:10.1.2.3", "denied"),
-            ("mapped-loopback.test", "::ffff:127.0.0.1", "denied"),
-            ("mapped-metadata.test", "::ffff:169.254.169.254", "denied"),
-            ("nat64.test", "64:ff9b::a01:203", "denied"),
-            ("nat64-local.test", "64:ff9b:1::a01:203", "denied"),
-            ("compatible.test", "::10.1.2.3", "denied"),
-            ("six-to-four.test", "2002:a01:203::1", "denied"),
-            ("all-private.test", "10.1.2.3 fd00::7 127.0.0.1", "denied"),
-            ("private-first.test", "10.1.2.3 93.184.215.14", PUBLIC),
-            ("private-v6-first.test", "fd00::7 93.184.215.14", PUBLIC),
-            ("private-v4-beside.test", "2001:470::1 10.1.2.3", PUBLIC_V6),
-            (
-                "public-is-down.test",
-                "93.184.215.15 10.1.2.3 fd00::7",
-                "unreachable",
-            ),
-            (
-                "next-public.test",
-                "93.184.215.15 93.184.215.14 10.1.2.3",
-                PUBLIC,
-            ),
-            ("empty.test", "", "unresolvable"),
-        ];
-        for (name, addresses, expected) in rows {
-            self.names.add(name, &[addresses]);
+        for (name, addresses, expected) in NAMES {
+            self.town.names.add(name, &[addresses]);
             self.check(name, &[], expected);
-            let kinds = [RecordType::A, RecordType::AAAA];
-            let asked = kinds.map(|kind| self.names.asked(name, kind));
+            let asked = self.town.names.asked(name);
             assert_eq!(asked, [1, 1], "{name} was asked for so often");
         }
         self.check("nobody.test", &[], "unresolvable");
@@ -345,11 +108,12 @@ impl Town {
 
     /// The second answer to the same name leads inside.
     fn check_rebinding(&self) {
-        self.names.add("rebind.test", &[PUBLIC, PRIVATE]);
+        let names = &self.town.names;
+        names.add("rebind.test", &[PUBLIC, PRIVATE]);
         self.check("rebind.test", &[], PUBLIC);
-        assert_eq!(self.names.asked("rebind.test", RecordType::A), 1);
+        assert_eq!(names.asked("rebind.test")[0], 1);
         self.check("rebind.test", &[], "denied");
-        assert_eq!(self.names.asked("rebind.test", RecordType::A), 2);
+        assert_eq!(names.asked("rebind.test")[0], 2);
     }
 
     /// A redirect to the metadata is an answer like any other.
@@ -398,22 +162,15 @@ impl Town {
         }
     }
 
-    /// Every server saw who was sent to it and nobody else. One more connection to
-    /// each, which is counted after all that came before, shows that it counts.
     fn check_counts(&self) {
-        let expected = self.expected.lock().expect("lock");
-        for (address, server) in &self.servers {
-            TcpStream::connect(server.address).expect("every server can be reached");
-            let expected = expected[address] + 1;
-            soon(|| server.connections() >= expected);
-            assert_eq!(server.connections(), expected, "connections to {address}");
-        }
         let never = [
             "192.168.7.7",
             "fe80::7",
             "2002:a01:203::1",
             "64:ff9b:1::a01:203",
         ];
-        assert!(never.iter().all(|address| expected[address] == 1));
+        let came = |address: &&str| self.town.should_have_come(address);
+        assert!(never.iter().all(|address| came(address) == 1));
+        self.town.check_counts();
     }
 }

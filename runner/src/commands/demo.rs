@@ -17,6 +17,7 @@ use crate::compiler::Launched;
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::doors::Sockets;
 use crate::gateway_link::GatewayLink;
+use crate::granting::Authorities;
 use crate::picture::Picture;
 use crate::serving::{self, Circumstances};
 use crate::telemetry::{self, DroppedLines};
@@ -95,6 +96,7 @@ async fn play(
     let circumstances = Circumstances {
         watch: false,
         sockets: Sockets::Own,
+        authorities: Authorities::read(&config),
         launched,
         wall: None,
         dropped,

@@ -11,10 +11,11 @@ use crate::cli::ServeOptions;
 use crate::compiler::Launched;
 use crate::config::{self, Config, Isolation, ProcessEnvironment};
 use crate::doors::Sockets;
+use crate::granting::Authorities;
 use crate::serving::{self, Circumstances};
 use crate::supervisor::{self, Supervision, handover};
 use crate::tenant::Tenant;
-use crate::{granting, second_wall, telemetry};
+use crate::{second_wall, telemetry};
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -51,7 +52,7 @@ fn keep_processes(options: &ServeOptions, config: &Config) -> Result<()> {
 fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
     register_for_barriers();
     let launched = Launched::start(if options.watch { REMEMBERED } else { IDLE });
-    granting::read_authorities(&config);
+    let authorities = Authorities::read(&config);
     // A thread that is there already would stay outside of it.
     let wall = second_wall::of(&config, !options.supervised);
     let raised = wall.as_ref().map(confinement::Wall::raise_early);
@@ -74,6 +75,7 @@ fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
             watch: options.watch,
             sockets,
             launched,
+            authorities,
             wall,
             dropped: log.dropped(),
         };

@@ -4,6 +4,7 @@
 //!
 //! Must not know how requests are sent or where values lie.
 
+mod authorities;
 mod key_value_port;
 mod outbound_port;
 
@@ -16,10 +17,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use key_value::{Backend, EmbeddedSettings, RedisSettings, Store};
-use outbound::{Client, Resolver, Roots, Scheme, Settings};
+use outbound::{Client, Resolver, Settings};
 use sandbox::{Grants, Randomness, Secrets, ThreadStart};
 use tokio::runtime::{Builder, Handle, Runtime};
 
+pub use self::authorities::Authorities;
 use self::key_value_port::KeyValuePort;
 use self::outbound_port::OutboundPort;
 use crate::config::{self, HttpGrant, KeyValueSettings, KeyValueStore, TenantConfig};
@@ -59,6 +61,7 @@ struct OfPlugin {
 /// What is opened once for a tenant.
 struct Opened<'a> {
     services: Option<&'a Services>,
+    authorities: &'a Authorities,
     system: Option<Resolver>,
 }
 
@@ -71,6 +74,7 @@ impl Granting {
     pub fn start(
         config: &TenantConfig,
         key_value: &KeyValueSettings,
+        authorities: &Authorities,
         thread_start: ThreadStart,
     ) -> Result<Self> {
         let plugins = &config.plugins;
@@ -92,6 +96,7 @@ impl Granting {
         };
         let mut opened = Opened {
             services: services.as_ref(),
+            authorities,
             system: None,
         };
         let others = opened.grants(&plugins.others.grants)?;
@@ -211,13 +216,9 @@ impl Opened<'_> {
             waiting: grant.concurrent.saturating_mul(WAITING),
         };
         let resolver = self.resolver(grant)?;
-        let roots = match &grant.ca_file {
-            Some(file) => Roots::empty().and_of_file(file),
-            None if asks_the_system(grant) => Roots::of_system(),
-            None => Ok(Roots::empty()),
-        };
-        let roots = roots.map_err(anyhow::Error::msg)?;
-        let client = Client::new(settings, resolver, &roots, services.handle()?.clone());
+        let roots = self.authorities.of(grant);
+        let roots = roots.map_err(|error| anyhow!("{error}"))?;
+        let client = Client::new(settings, resolver, roots, services.handle()?.clone());
         client.map_err(anyhow::Error::msg)
     }
 
@@ -288,23 +289,6 @@ fn open_store(
 pub fn own_folder(folder: &Path, tenant: &Tenant) -> PathBuf {
     make(folder);
     folder.join(tenant.name())
-}
-
-/// Reads the certificate authorities of the system where a rule needs them: when
-/// the process has started it may not open their files any more. Whoever needs
-/// them says what is wrong.
-pub fn read_authorities(config: &config::Config) {
-    let plugins = config.tenants.iter().map(|tenant| &tenant.plugins);
-    let mut all = plugins.flat_map(|plugins| plugins.named.values().chain([&plugins.others]));
-    if all.any(|plugin| plugin.grants.http.as_deref().is_some_and(asks_the_system)) {
-        let _ = Roots::of_system();
-    }
-}
-
-/// Whether the system says whose certificates are believed.
-fn asks_the_system(grant: &HttpGrant) -> bool {
-    let is_https = |rule: &outbound::AllowRule| rule.scheme() == Scheme::Https;
-    grant.ca_file.is_none() && grant.allow.iter().any(is_https)
 }
 
 /// Makes a folder and its parent; whoever uses it says what is wrong.

@@ -142,6 +142,15 @@ impl Guest {
     }
 }
 
+/// The component of a core module that describes its interface.
+///
+/// # Panics
+/// Where it does not, or not rightly: a fault of the test.
+#[must_use]
+pub fn componentised(module: &[u8]) -> Vec<u8> {
+    component(module).unwrap_or_else(|error| panic!("no component: {error:#}"))
+}
+
 fn component(module: &[u8]) -> anyhow::Result<Vec<u8>> {
     ComponentEncoder::default()
         .validate(true)

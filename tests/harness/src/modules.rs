@@ -14,7 +14,15 @@ use crate::RunnerProcess;
 #[must_use]
 pub fn examples() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/modules");
-    for name in ["auth-callout", "probe", "rate-limit", "rewrite", "stop"] {
+    for name in [
+        "auth-callout",
+        "fetch",
+        "fetch-wasi",
+        "probe",
+        "rate-limit",
+        "rewrite",
+        "stop",
+    ] {
         let module = folder.join(format!("{name}.wasm"));
         assert!(
             module.exists(),

@@ -5,6 +5,8 @@
 mod behaviours;
 mod crashes;
 mod embedded;
+#[allow(dead_code, reason = "other tests need more of it")]
+#[path = "../../../../tests/own_network/redis_server.rs"]
 mod redis_server;
 mod remote;
 

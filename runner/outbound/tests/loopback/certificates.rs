@@ -2,53 +2,8 @@
 
 use super::*;
 
-/// A certificate authority of the test's own, and its certificate in a file.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    file: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("key");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("authority");
-        let folder = tempfile::tempdir().expect("folder");
-        let file = folder.path().join("ca.pem");
-        std::fs::write(&file, issuer.pem()).expect("file");
-        Authority {
-            issuer,
-            file,
-            _folder: folder,
-        }
-    }
-
-    fn roots(&self) -> Roots {
-        Roots::empty().and_of_file(&self.file).expect("roots")
-    }
-
-    /// A server with a certificate for these names.
-    fn server(&self, names: &[&str], adjust: fn(&mut CertificateParams)) -> Server {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).expect("names");
-        adjust(&mut params);
-        let key = KeyPair::generate().expect("key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("certificate");
-        let provider = std::sync::Arc::new(ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).expect("key"),
-            )
-            .expect("certificate");
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret".to_vec();
-        Server::listen(anywhere(), Some(config), always(answer))
-    }
+fn roots(authority: &Authority) -> Roots {
+    Roots::empty().and_of_file(&authority.file).expect("roots")
 }
 
 #[test]
@@ -126,11 +81,11 @@ fn a_server_should_be_believed_only_with_a_certificate_for_its_name() {
         ),
     ];
     for (what, issuer, names, adjust, host, expected) in rows {
-        let server = issuer.server(names, *adjust);
+        let server = issuer.server(anywhere(), names, *adjust);
         let url = format!("https://{host}:{}/", server.address.port());
         let client = client(
             settings(vec![rule(&url)]),
-            &authority.roots(),
+            &roots(&authority),
             runtime.handle(),
         );
         let result = runtime.block_on(client.send(request("GET", url)));
@@ -148,7 +103,7 @@ fn a_server_should_be_believed_only_with_a_certificate_for_its_name() {
     let server = Server::answering(anywhere(), b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
     let url = format!("https://{}/", server.address);
     let rules = vec![rule(&url)];
-    let client = client(settings(rules), &authority.roots(), runtime.handle());
+    let client = client(settings(rules), &roots(&authority), runtime.handle());
     let result = runtime.block_on(client.send(request("GET", url)));
     assert_eq!(outcome(&result), "unreachable", "{result:?}");
     assert_eq!(server.requests().len(), 0);

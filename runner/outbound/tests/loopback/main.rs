@@ -1,26 +1,25 @@
 //! Real requests to servers on loopback that misbehave in one way each. Where
 //! names lead, and what must never be reached, is in namespace.rs.
 
+#[path = "../../../../tests/own_network/authority.rs"]
+mod authority;
 mod certificates;
 mod connections;
 mod patience;
-#[path = "../servers/mod.rs"]
+#[path = "../../../../tests/own_network/servers.rs"]
 mod servers;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use authority::Authority;
 use outbound::{AllowRule, Client, Request, Resolver, Response, Roots, SendError, Settings};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use servers::{Script, Server, always};
+use rcgen::CertificateParams;
+use servers::{Script, Server};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 const BODY_BOUND: usize = 1000;
 /// An answer after which the connection ends.

@@ -1,24 +1,30 @@
-//! A real Redis on a socket of its own, without persistence.
+//! A real Redis on a socket of its own, without persistence. Must not know who
+//! keeps what there.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-use crate::SOON;
+/// What happens at all happens within this.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Ends with the test.
 pub(crate) struct RedisServer {
     folder: TempDir,
     process: Option<Child>,
+    /// On loopback as well; 0 is nowhere.
+    port: u16,
 }
 
 fn program() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let root = above.find(|folder| folder.join("tests/setup-redis").exists());
+    let root = root.expect("the repository");
     let program = root.join("target/tools/redis/redis-server");
     assert!(
         program.exists(),
@@ -40,7 +46,16 @@ impl RedisServer {
         RedisServer {
             folder: tempfile::tempdir().expect("folder"),
             process: None,
+            port: 0,
         }
+    }
+
+    /// One that is on this port of loopback as well.
+    pub(crate) fn on_port(port: u16) -> Self {
+        let mut server = Self::stopped();
+        server.port = port;
+        server.start_again();
+        server
     }
 
     fn socket(&self) -> PathBuf {
@@ -52,9 +67,10 @@ impl RedisServer {
     }
 
     pub(crate) fn start_again(&mut self) {
-        let settings = ["--port", "0", "--save", "", "--appendonly", "no"];
+        let settings = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
         let process = Command::new(program())
             .args(settings)
+            .args(["--port", &self.port.to_string()])
             .arg("--unixsocket")
             .arg(self.socket())
             .current_dir(self.folder.path())
@@ -65,7 +81,7 @@ impl RedisServer {
         let started = Instant::now();
         while !self.answers() {
             assert!(started.elapsed() < SOON, "redis-server does not answer");
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -100,16 +116,6 @@ impl RedisServer {
             process.kill().expect("kill");
             process.wait().expect("end");
         }
-    }
-
-    /// All keys of all tenants.
-    pub(crate) fn keys(&self) -> Vec<String> {
-        let client = redis::Client::open(self.address()).expect("address");
-        let mut connection = client.get_connection().expect("connection");
-        redis::cmd("KEYS")
-            .arg("*")
-            .query(&mut connection)
-            .expect("keys")
     }
 }
 
