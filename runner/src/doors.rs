@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use crate::config::{Config, SocketSettings};
-use crate::listener::Listener;
+use crate::listener::{Draft, Listener};
 use crate::server::Door;
 use crate::socket_owner::{self, Owner, Ownership};
 use crate::supervisor::handover;
@@ -28,19 +28,19 @@ pub enum Sockets {
 }
 
 impl Sockets {
-    /// Takes them from the supervisor.
+    /// Takes them from the supervisor, with the configuration that it has read.
     ///
     /// # Errors
     /// Where there is none.
-    pub fn handed_over() -> Result<Self> {
-        let way = handover::own_end();
-        let received = way.and_then(|way| Ok((handover::receive_sockets(&way)?, way)));
-        let (sockets, way) = received.context("--supervised is for a supervisor to give")?;
-        Ok(Sockets::HandedOver(sockets, way))
+    pub fn handed_over() -> Result<(Self, String)> {
+        let received = handover::own_end().and_then(|way| {
+            let sockets = handover::receive_sockets(&way)?;
+            let text = handover::receive_text(&way)?;
+            Ok((Sockets::HandedOver(sockets, way), text))
+        });
+        received.context("--supervised is for a supervisor to give")
     }
-}
 
-impl Sockets {
     /// The way to the supervisor, where there is one.
     ///
     /// # Errors
@@ -74,18 +74,21 @@ pub fn open_doors<'a>(
 ) -> Result<Vec<(Door, &'a TenantService)>> {
     let tenants = config.tenants.iter();
     let sockets = tenants.flat_map(|of| of.sockets.iter().map(move |socket| (of, socket)));
-    let mut doors = Vec::new();
+    let mut drafts = Vec::new();
     for ((of, settings), ownership) in sockets.zip(ownerships) {
         let service = services.iter().find(|service| service.tenant == of.tenant);
         if let Some(service) = service {
             let named = config.names_tenants.then_some(&of.tenant);
-            let listen = || listen(settings, &ownership);
-            let listener = telemetry::on_behalf_of(named, listen)?;
-            let peers = settings.peers.clone();
-            doors.push((Door { listener, peers }, &**service));
+            drafts.push((draft(settings, ownership)?, settings, named, &**service));
         }
     }
-    Ok(doors)
+    let doors = drafts.into_iter().map(|(draft, settings, named, service)| {
+        let publish = || publish(draft, settings);
+        let listener = telemetry::on_behalf_of(named, publish)?;
+        let peers = settings.peers.clone();
+        Ok((Door { listener, peers }, service))
+    });
+    doors.collect()
 }
 
 /// The sockets that a supervisor has opened for its one tenant.
@@ -112,19 +115,38 @@ pub fn inherit_doors<'a>(
     doors.collect()
 }
 
-/// Listens where a tenant's gateways connect.
+/// A socket that nobody finds yet, and who may connect.
+pub struct Drafted {
+    draft: Draft,
+    ownership: Ownership,
+}
+
+/// Makes a socket where a tenant's gateways will connect.
 ///
 /// # Errors
 /// The system's.
-pub fn listen(settings: &SocketSettings, ownership: &Ownership) -> Result<Listener> {
+pub fn draft(settings: &SocketSettings, ownership: Ownership) -> Result<Drafted> {
+    let draft = Draft::bind(&settings.path, settings.mode, &ownership);
+    let draft =
+        draft.with_context(|| format!("cannot listen on unix:{}", settings.path.display()))?;
+    Ok(Drafted { draft, ownership })
+}
+
+/// Lets gateways find it. Behind everything else that can fail: it takes the
+/// place of another runner's.
+///
+/// # Errors
+/// The system's.
+pub fn publish(drafted: Drafted, settings: &SocketSettings) -> Result<Listener> {
+    let Drafted { draft, ownership } = drafted;
     let mode = settings.mode;
-    let listener = Listener::bind(&settings.path, mode, ownership)
-        .with_context(|| format!("cannot listen on unix:{}", settings.path.display()))?;
+    let listener = draft.publish();
+    let listener =
+        listener.with_context(|| format!("cannot listen on unix:{}", settings.path.display()))?;
     let path = listener.path().display();
     tracing::info!("listening on unix:{path}; may connect: {ownership} (mode {mode:04o})");
     if ownership.workers_unknown && mode & 0o006 == 0 {
-        let giving = give_to_workers(listener.path().to_owned());
-        tokio::spawn(telemetry::turns_of(telemetry::whose(), giving));
+        tokio::spawn(give_to_workers(listener.path().to_owned()));
     }
     Ok(listener)
 }

@@ -20,6 +20,26 @@ const SNAPSHOTS: u64 = 2000;
 /// What is open at the start, where `/proc` does not tell.
 const OPEN_AT_START: u64 = 64;
 
+/// Closes whatever is open beside the standard streams. Whoever started this
+/// process may have left more open than it meant to, which no rule about paths
+/// would close. Before anything of ours is open.
+///
+/// # Errors
+/// Where `/proc` does not tell.
+pub fn close_inherited() -> io::Result<()> {
+    let open = std::fs::read_dir("/proc/self/fd")?;
+    let numbers = open.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        name.to_str()?.parse::<i32>().ok()
+    });
+    // The list's own descriptor is among them, and closed by then.
+    let numbers: Vec<i32> = numbers.filter(|number| *number > 2).collect();
+    for number in numbers {
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
+}
+
 /// Raises the soft limit, which is 1024 for the sake of programs that use
 /// `select`, to the hard one; says so in the log where that fails. Returns the
 /// limit.

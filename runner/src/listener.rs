@@ -36,40 +36,7 @@ impl Listener {
     /// # Errors
     /// The system's; also where something is at the path that is no socket.
     pub fn bind(path: &Path, mode: u32, ownership: &Ownership) -> io::Result<Self> {
-        use std::os::unix::fs::FileTypeExt;
-        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
-            let text = "something that is not a socket is in the way";
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
-        }
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let draft = draft_of(path);
-        let listener = Self::bind_draft(&draft, path, mode, ownership);
-        if listener.is_err() {
-            let _ = std::fs::remove_file(&draft);
-        }
-        listener
-    }
-
-    fn bind_draft(draft: &Path, path: &Path, mode: u32, ownership: &Ownership) -> io::Result<Self> {
-        let socket = UnixSocket::new_stream()?;
-        // A mode that is given at birth cannot be given to another file that
-        // was put in its place meanwhile.
-        let before = umask(Mode::from_bits_truncate(!mode & 0o777));
-        let bound = socket.bind(draft);
-        umask(before);
-        bound?;
-        // Nobody can connect before `listen`, so nobody slips in before this.
-        ownership.apply(draft)?;
-        let socket = socket.listen(BACKLOG)?;
-        let identity = Some(identity_of(draft)?);
-        std::fs::rename(draft, path)?;
-        Ok(Listener {
-            socket,
-            path: path.to_owned(),
-            identity,
-        })
+        Draft::bind(path, mode, ownership)?.publish()
     }
 
     /// A socket that another process made at `path`, and will remove.
@@ -94,6 +61,85 @@ impl Listener {
     /// Where it listens.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// A socket that listens and cannot be found yet: whatever is at its path stays
+/// until everything else that can fail has gone well.
+#[derive(Debug)]
+pub struct Draft {
+    socket: UnixListener,
+    file: DraftFile,
+    path: PathBuf,
+}
+
+/// Removed, unless it was given its name.
+#[derive(Debug)]
+struct DraftFile(Option<PathBuf>);
+
+impl Draft {
+    /// As [`Listener::bind`], without the last step.
+    ///
+    /// # Errors
+    /// The system's; also where something is at the path that is no socket.
+    pub fn bind(path: &Path, mode: u32, ownership: &Ownership) -> io::Result<Self> {
+        use std::os::unix::fs::FileTypeExt;
+        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+            let text = "something that is not a socket is in the way";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let draft = draft_of(path);
+        let file = DraftFile(Some(draft.clone()));
+        let socket = UnixSocket::new_stream()?;
+        // A mode that is given at birth cannot be given to another file that
+        // was put in its place meanwhile.
+        let before = umask(Mode::from_bits_truncate(!mode & 0o777));
+        let bound = socket.bind(&draft);
+        umask(before);
+        bound?;
+        // Nobody can connect before `listen`, so nobody slips in before this.
+        ownership.apply(&draft)?;
+        Ok(Draft {
+            socket: socket.listen(BACKLOG)?,
+            file,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Puts it in the place of what is at its path.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn publish(mut self) -> io::Result<Listener> {
+        let draft = self.file.0.take().unwrap_or_default();
+        let identity = identity_of(&draft);
+        let published = identity.and_then(|identity| {
+            std::fs::rename(&draft, &self.path)?;
+            Ok(identity)
+        });
+        match published {
+            Ok(identity) => Ok(Listener {
+                socket: self.socket,
+                path: self.path,
+                identity: Some(identity),
+            }),
+            Err(error) => {
+                self.file.0 = Some(draft);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for DraftFile {
+    fn drop(&mut self) {
+        if let Some(draft) = &self.0 {
+            // It may not have been made.
+            let _ = std::fs::remove_file(draft);
+        }
     }
 }
 

@@ -100,28 +100,17 @@ fn add_tenant(wall: &mut Wall, config: &Config, tenant: &TenantConfig, makes_soc
     }
 }
 
-/// The folder, and where links lead: a folder that is a link is replaced by
-/// turning the link to a neighbour of what it leads to.
+/// The folder, and where it leads: a folder that is a link is replaced by turning
+/// the link to a neighbour of what it leads to. Links within it are whoever's may
+/// write there, and open nothing.
 fn add_modules(wall: &mut Wall, modules: &Path) {
     wall.read_only.push(modules.to_owned());
-    let is_link = |path: &Path| {
-        path.symlink_metadata()
-            .is_ok_and(|found| found.is_symlink())
-    };
-    let mut links = Vec::new();
-    if is_link(modules) {
-        links.push(modules.to_owned());
+    let found = modules.symlink_metadata();
+    if found.is_ok_and(|found| found.is_symlink())
+        && let Ok(target) = modules.canonicalize()
+    {
+        wall.read_only.push(folder_of(&target));
     }
-    if let Ok(entries) = std::fs::read_dir(modules) {
-        let paths = entries.flatten().map(|entry| entry.path());
-        links.extend(paths.filter(|path| is_link(path)));
-    }
-    for link in links {
-        if let Ok(target) = link.canonicalize() {
-            wall.read_only.push(folder_of(&target));
-        }
-    }
-    wall.read_only.dedup();
 }
 
 /// Where its compiled components are: the first folder that can be used, as it

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,7 @@ const SAY_DROPPED: Duration = Duration::from_secs(60);
 pub struct Log {
     workers: Vec<WorkerGuard>,
     dropped: DroppedLines,
+    lines: Lines,
 }
 
 /// Counts the lines that could not wait to be written.
@@ -50,6 +51,7 @@ pub struct DroppedLines(Arc<[ErrorCounter]>);
 
 /// Lines that wait: where tenants are named, each tenant's for themselves, so that
 /// one who says much loses lines of nobody else.
+#[derive(Clone)]
 struct Queues {
     of_tenants: HashMap<Tenant, NonBlocking>,
     others: NonBlocking,
@@ -70,6 +72,44 @@ fn queue() -> (NonBlocking, WorkerGuard) {
         .finish(std::io::stderr())
 }
 
+/// Lines that other processes have written already.
+#[derive(Clone)]
+pub struct Lines {
+    queues: Queues,
+    format: LogFormat,
+}
+
+impl Lines {
+    /// Passes a line of a tenant's process on as it is, where it bears the
+    /// tenant's name as ours do. Whoever took that process over could write any
+    /// other name; such a line is told of as what it is.
+    pub fn pass_on(&self, tenant: &Tenant, line: &str) {
+        if !is_of(self.format, tenant, line) {
+            let said = || tracing::warn!("its process printed: {line}");
+            return on_behalf_of(Some(tenant), said);
+        }
+        let mut queue = on_behalf_of(Some(tenant), || self.queues.make_writer());
+        // It never waits, and counts what it drops.
+        let _ = queue.write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+fn is_of(format: LogFormat, tenant: &Tenant, line: &str) -> bool {
+    let name = tenant.name();
+    match format {
+        LogFormat::Json => line.starts_with(&format!("{{\"tenant\":\"{name}\",")),
+        LogFormat::Text => match line.split_once(": ") {
+            // Time, level, where from.
+            Some((head, text)) => {
+                head.split_whitespace().count() == 3
+                    && text.starts_with(&format!("tenant={name} "))
+                    && !line.contains(char::is_control)
+            }
+            None => false,
+        },
+    }
+}
+
 /// Starts the log. `tenants` are those whose lines will bear their names.
 #[must_use]
 pub fn start(level: LevelFilter, format: LogFormat, tenants: &[Tenant]) -> Log {
@@ -83,7 +123,12 @@ pub fn start(level: LevelFilter, format: LogFormat, tenants: &[Tenant]) -> Log {
         of_tenants.insert(tenant.clone(), own);
     }
     let dropped = DroppedLines(counters.into());
-    let lines = tracing_subscriber::fmt::layer().with_writer(Queues { of_tenants, others });
+    let queues = Queues { of_tenants, others };
+    let passed_on = Lines {
+        queues: queues.clone(),
+        format,
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(queues);
     let lines = match format {
         LogFormat::Text => lines
             .with_ansi(std::io::stderr().is_terminal())
@@ -112,7 +157,11 @@ pub fn start(level: LevelFilter, format: LogFormat, tenants: &[Tenant]) -> Log {
     // The standard hook writes to stderr itself, past the format, and waits
     // where nobody reads.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    Log { workers, dropped }
+    Log {
+        workers,
+        dropped,
+        lines: passed_on,
+    }
 }
 
 thread_local! {
@@ -192,9 +241,27 @@ where
             "{dim:#} {colour}{level:>5}{colour:#} {dim}{target}:{dim:#} "
         )?;
         begin_with_tenant(&mut writer, |writer, name| write!(writer, "tenant={name} "))?;
-        context.format_fields(writer.by_ref(), event)?;
+        let mut fields = String::new();
+        context.format_fields(Writer::new(&mut fields), event)?;
+        on_one_line(&mut writer, &fields)?;
         writeln!(writer)
     }
+}
+
+/// Names of files and the like are strangers': what ends a line, or moves a
+/// terminal's cursor, is shown and not done.
+fn on_one_line(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
+    let mut rest = text;
+    while let Some(at) = rest.find(char::is_control) {
+        let (plain, odd) = rest.split_at(at);
+        writer.write_str(plain)?;
+        let mut characters = odd.chars();
+        if let Some(character) = characters.next() {
+            write!(writer, "{}", character.escape_default())?;
+        }
+        rest = characters.as_str();
+    }
+    writer.write_str(rest)
 }
 
 fn colour_of(level: &Level) -> Style {
@@ -243,6 +310,12 @@ impl Log {
     #[must_use]
     pub fn dropped(&self) -> DroppedLines {
         self.dropped.clone()
+    }
+
+    /// Takes lines of other processes.
+    #[must_use]
+    pub fn lines(&self) -> Lines {
+        self.lines.clone()
     }
 }
 

@@ -6,7 +6,6 @@
 
 pub mod pages;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
@@ -80,7 +79,11 @@ impl Admin {
         let own = address.clone();
         let thread = std::thread::Builder::new()
             .name("admin".into())
-            .spawn(move || run(&runtime, &own, pages, &bound, stopped))?;
+            .spawn(move || {
+                run(&runtime, &own, pages, &bound, stopped);
+                // A page that is being made is not waited for.
+                runtime.shutdown_background();
+            })?;
         let admin = Admin {
             stop: Some(stop),
             thread: Some(thread),
@@ -224,8 +227,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
-        let answer = pages::answer(&*pages, request.method(), request.uri().path());
-        async move { Ok::<_, Infallible>(answer) }
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let pages = Arc::clone(&pages);
+        // Other processes may have to be asked, and others wait for other pages.
+        tokio::task::spawn_blocking(move || pages::answer(&*pages, &method, &path))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -15,7 +15,7 @@ use crate::granting::Authorities;
 use crate::serving::{self, Circumstances};
 use crate::supervisor::{self, Supervision, handover};
 use crate::tenant::Tenant;
-use crate::{second_wall, telemetry};
+use crate::{file_descriptors, second_wall, telemetry};
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -23,7 +23,12 @@ use crate::{second_wall, telemetry};
 /// Where nothing can be served: a bad configuration, no socket, no module that
 /// can be loaded.
 pub fn run(options: &ServeOptions) -> Result<()> {
+    // Where /proc is not there, nothing tells what is open.
+    let _ = file_descriptors::close_inherited();
     let (file, listen) = (options.config.as_deref(), options.listen.as_deref());
+    if options.supervised {
+        return serve_supervised(options);
+    }
     let mut config = match &options.tenant {
         Some(tenant) => config::load_tenant(file, tenant, &ProcessEnvironment)?,
         None => config::load(file, listen, &ProcessEnvironment)?,
@@ -31,25 +36,43 @@ pub fn run(options: &ServeOptions) -> Result<()> {
     name_modules(&mut config, options.modules.as_deref())?;
     match (config.isolation, &options.tenant) {
         (Isolation::Process, None) => keep_processes(options, &config),
-        _ => serve_here(options, config),
+        _ => serve_here(options, config, Sockets::Own),
     }
 }
 
 /// One process for each tenant.
 fn keep_processes(options: &ServeOptions, config: &Config) -> Result<()> {
-    let log = telemetry::start(config.log_level, config.log_format, &[]);
+    let tenants: Vec<Tenant> = config.tenants.iter().map(|of| of.tenant.clone()).collect();
+    let log = telemetry::start(config.log_level, config.log_format, &tenants);
     block_on(async {
         let supervision = Supervision {
-            file: options.config.as_deref().unwrap_or(Path::new("")),
             watch: options.watch,
             dropped: log.dropped(),
+            lines: log.lines(),
         };
         supervisor::keep(config, supervision, &ProcessEnvironment, stop_signal()?).await
     })
 }
 
+/// The process of one tenant, with the configuration as the supervisor has read
+/// it: what was changed in the file since then is for the next supervisor.
+fn serve_supervised(options: &ServeOptions) -> Result<()> {
+    let (sockets, text) = Sockets::handed_over()?;
+    let supervisor = sockets.supervisor()?;
+    let name = options.config.as_deref().unwrap_or(Path::new("")).display();
+    let tenant = options.tenant.as_deref().unwrap_or_default();
+    let config = config::settle_tenant(&name.to_string(), text, tenant, &ProcessEnvironment);
+    let served = config
+        .map_err(anyhow::Error::from)
+        .and_then(|config| serve_here(options, config, sockets));
+    if let (Err(error), Some(supervisor)) = (&served, supervisor) {
+        handover::say_why(&supervisor, &format!("{error:#}"));
+    }
+    served
+}
+
 /// In this one.
-fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
+fn serve_here(options: &ServeOptions, config: Config, sockets: Sockets) -> Result<()> {
     register_for_barriers();
     let launched = Launched::start(if options.watch { REMEMBERED } else { IDLE });
     let authorities = Authorities::read(&config);
@@ -66,11 +89,6 @@ fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
         second_wall::say(&config, raised)?;
     }
     block_on(async {
-        let sockets = match options.supervised {
-            true => Sockets::handed_over()?,
-            false => Sockets::Own,
-        };
-        let supervisor = sockets.supervisor()?;
         let circumstances = Circumstances {
             watch: options.watch,
             sockets,
@@ -79,11 +97,7 @@ fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
             wall,
             dropped: log.dropped(),
         };
-        let served = serving::serve(config, circumstances, stop_signal()?).await;
-        if let (Err(error), Some(supervisor)) = (&served, supervisor) {
-            handover::say_why(&supervisor, &format!("{error:#}"));
-        }
-        served
+        serving::serve(config, circumstances, stop_signal()?).await
     })
 }
 
@@ -92,7 +106,11 @@ fn block_on(serving: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serving)
+    runtime.block_on(async {
+        // It would end the process; once somebody has asked for it, it does not.
+        drop(signal(SignalKind::hangup())?);
+        serving.await
+    })
 }
 
 /// How long a compiler waits for a component before its memory is given back.

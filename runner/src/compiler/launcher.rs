@@ -19,6 +19,7 @@ use super::CompileLimits;
 use super::keeper::{Keeper, LastWord, Started};
 use super::message::{self, Failure, Order, Part};
 use crate::cli::CompileLauncherOptions;
+use crate::file_descriptors;
 
 /// Compilers of one tenant: one that takes long leaves another for what does
 /// not.
@@ -29,7 +30,7 @@ const COMPILERS: usize = 2;
 /// # Errors
 /// Where its socket fails.
 pub fn run(options: &CompileLauncherOptions) -> Result<()> {
-    close_what_is_not_ours()?;
+    file_descriptors::close_inherited()?;
     nix::sys::prctl::set_no_new_privs()?;
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let launcher = Arc::new(Launcher {
@@ -52,22 +53,6 @@ pub fn run(options: &CompileLauncherOptions) -> Result<()> {
     };
     launcher.started.end_all();
     ended
-}
-
-/// The gateway may have left more open than it meant to, and the socket to the
-/// runner is on descriptor 0.
-fn close_what_is_not_ours() -> io::Result<()> {
-    let open = std::fs::read_dir("/proc/self/fd")?;
-    let numbers = open.flatten().filter_map(|entry| {
-        let name = entry.file_name();
-        name.to_str()?.parse::<i32>().ok()
-    });
-    // The list's own descriptor is among them, and closed by then.
-    let numbers: Vec<i32> = numbers.filter(|number| *number > 2).collect();
-    for number in numbers {
-        let _ = nix::unistd::close(number);
-    }
-    Ok(())
 }
 
 /// Those who keep compilers, by tenant.

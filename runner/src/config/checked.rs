@@ -1,7 +1,9 @@
 //! From what was written to what is needed. Errors name the file, the key and
 //! the line, and what would have been accepted.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
@@ -14,6 +16,7 @@ use super::key_value::KeyValueSettings;
 use super::raw::{
     Isolation, LogFormat, RawCache, RawConfig, RawConfinementMapping, RawConfinementSection,
 };
+use super::socket::socket_path;
 use super::source::Source;
 use super::tenants::{Share, TenantConfig};
 
@@ -24,11 +27,23 @@ const CONF_EXPIRE_TIME: &str = "APISIX_CONF_EXPIRE_TIME";
 /// What the gateway names where it names anything.
 const DEFAULT_CONF_EXPIRE_TIME: Duration = Duration::from_secs(3600);
 
+/// The text of a configuration, which may hold passwords.
+#[derive(Clone)]
+pub struct ConfigText(pub Arc<str>);
+
+impl fmt::Debug for ConfigText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(text)")
+    }
+}
+
 /// What the program needs to know.
 #[derive(Debug)]
 pub struct Config {
     /// Where it was read.
     pub name: String,
+    /// As it was written.
+    pub text: ConfigText,
     /// Whether the file names tenants, rather than being about one.
     pub names_tenants: bool,
     /// Whose filters there are; one at least.
@@ -117,6 +132,23 @@ pub fn load_tenant(
     source(file)?.check(whose, env)
 }
 
+/// Likewise, of a text.
+///
+/// # Errors
+/// [`ConfigError`], also where there is no such tenant.
+pub fn settle_tenant(
+    name: &str,
+    text: String,
+    tenant: &str,
+    env: &dyn Environment,
+) -> Result<Config, ConfigError> {
+    let whose = Whose {
+        listen: None,
+        only: Some(tenant),
+    };
+    Source::new(name.to_owned(), text).check(whose, env)
+}
+
 /// What the command line says of a configuration.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Whose<'a> {
@@ -159,8 +191,18 @@ impl Source {
         let tenants = self.tenants(&raw, whose, env)?;
         let sockets = tenants.iter().flat_map(|tenant| &tenant.sockets);
         let sockets: Vec<&Path> = sockets.map(|socket| &*socket.path).collect();
+        // That of the whole file, also where only one tenant is wanted: folders
+        // beside it are the same for all.
+        let first = raw
+            .tenants
+            .first()
+            .and_then(|tenant| tenant.sockets.first());
+        let first = first.and_then(|socket| self.expand("", &socket.file, env).ok());
+        let first = first.and_then(|file| socket_path(&file).ok());
+        let first = first.as_deref().unwrap_or(sockets[0]);
         Ok(Config {
             name: self.name.clone(),
+            text: ConfigText(self.text.as_str().into()),
             names_tenants: !raw.tenants.is_empty(),
             isolation: raw.isolation,
             confinement: match raw.confinement {
@@ -170,8 +212,8 @@ impl Source {
                     read: Vec::new(),
                 },
             },
-            cache: self.cache(&raw.cache, sockets[0], env)?,
-            key_value: self.key_value(&raw.key_value, sockets[0], env)?,
+            cache: self.cache(&raw.cache, first, env)?,
+            key_value: self.key_value(&raw.key_value, first, env)?,
             admin: self.admin(&raw.admin, &sockets, env)?,
             tenants,
             log_level,

@@ -22,7 +22,7 @@ mod tenants;
 
 pub use admin::AdminAddress;
 pub use cache::CacheSettings;
-pub use checked::{Config, load, load_tenant, settle};
+pub use checked::{Config, ConfigText, load, load_tenant, settle, settle_tenant};
 pub use env::{Environment, ProcessEnvironment};
 pub use error::ConfigError;
 pub use grants::{Grants, HttpGrant, SecretText, Secrets};

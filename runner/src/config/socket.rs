@@ -105,7 +105,7 @@ pub(super) fn given_address(
 
 /// The path in `unix:PATH`. Anything else with a colon was meant for another
 /// kind of socket.
-fn socket_path(address: &str) -> Result<PathBuf, String> {
+pub(super) fn socket_path(address: &str) -> Result<PathBuf, String> {
     match address.strip_prefix("unix:").unwrap_or(address) {
         "" => Err("the address is empty; give unix:PATH".into()),
         path if address == path && path.contains(':') => Err(format!(

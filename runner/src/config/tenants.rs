@@ -3,7 +3,7 @@
 //! is done with any of it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -346,7 +346,7 @@ impl Source {
                 return Err(self.value_error(&format!("tenants.{number}.name"), message));
             }
             for (of_tenant, socket) in tenant.sockets.iter().enumerate() {
-                if !paths.insert(&socket.path) {
+                if !paths.insert(spelled_once(&socket.path)) {
                     let key = format!("tenants.{number}.sockets.{of_tenant}.file");
                     let message = format!(
                         "{} is a socket of this file already; a gateway finds one tenant at each",
@@ -366,6 +366,25 @@ impl Source {
             }
             folder => Ok(PathBuf::from(folder)),
         }
+    }
+}
+
+/// One spelling of a path, by whatever links its folder is named.
+fn spelled_once(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut plain = PathBuf::new();
+    for component in absolute.components() {
+        match component {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            component => plain.push(component),
+        }
+    }
+    let folder = plain.parent().and_then(|folder| folder.canonicalize().ok());
+    match (folder, plain.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => plain,
     }
 }
 
@@ -443,6 +462,10 @@ mod tests {
             (
                 format!("{TWO}  - file: /s/a\n"),
                 "c.yaml:11: tenants.1.sockets.1.file: /s/a is a socket of this file already",
+            ),
+            (
+                format!("{TWO}  - file: /s/x/../a\n"),
+                "c.yaml:11: tenants.1.sockets.1.file: /s/x/../a is a socket of this file already",
             ),
             (
                 format!("{TWO}  limits: {{connections: 5000}}\n"),

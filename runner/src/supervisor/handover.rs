@@ -21,7 +21,7 @@ use rustix::net::{
 pub const MOST_SOCKETS: usize = 64;
 
 /// Bytes of a report.
-const LARGEST_REPORT: u32 = 32 << 20;
+const LARGEST_REPORT: u32 = 8 << 20;
 
 /// How long a report may take.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -100,6 +100,33 @@ pub fn receive_sockets(from: &UnixStream) -> io::Result<Vec<OwnedFd>> {
     }
 }
 
+/// Sends a text.
+///
+/// # Errors
+/// Where it is not taken in time.
+pub fn send_text(mut to: &UnixStream, text: &str) -> io::Result<()> {
+    let length = u32::try_from(text.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    to.set_write_timeout(Some(PATIENCE))?;
+    to.write_all(&length.to_le_bytes())?;
+    to.write_all(text.as_bytes())
+}
+
+/// Takes a text.
+///
+/// # Errors
+/// Where it does not come, or is none.
+pub fn receive_text(mut from: &UnixStream) -> io::Result<String> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let length = u32::from_le_bytes(length);
+    if length > LARGEST_REPORT {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut text = vec![0; length as usize];
+    from.read_exact(&mut text)?;
+    String::from_utf8(text).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
 /// This process's end of the way.
 ///
 /// # Errors
@@ -151,6 +178,8 @@ const LONGEST_REASON: usize = 4 << 10;
 pub struct Questions {
     way: UnixStream,
     number: u8,
+    /// What has come and is no whole report yet.
+    inbox: Vec<u8>,
     /// Why it ends, if it said so.
     last_words: Option<String>,
 }
@@ -162,6 +191,7 @@ impl Questions {
         Questions {
             way,
             number: UNASKED,
+            inbox: Vec::new(),
             last_words: None,
         }
     }
@@ -195,39 +225,52 @@ impl Questions {
         self.last_words.clone()
     }
 
-    /// The next one: its number, whether it is good, its text.
+    /// The next one: its number, whether it is good, its text. What of it came in
+    /// vain this time is there the next time.
     fn report(&mut self, end: Instant) -> io::Result<(u8, bool, String)> {
-        let mut head = [0; 6];
-        self.read(&mut head, end)?;
+        self.fill(HEAD, end)?;
+        let mut head = [0; HEAD];
+        head.copy_from_slice(&self.inbox[..HEAD]);
         let [number, good, length @ ..] = head;
         let length = u32::from_le_bytes(length);
         if length > LARGEST_REPORT {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut text = vec![0; length as usize];
-        self.read(&mut text, end)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let whole = HEAD + length as usize;
+        self.fill(whole, end)?;
+        let text = String::from_utf8_lossy(&self.inbox[HEAD..whole]).into_owned();
+        self.inbox.drain(..whole);
+        // A long one is not kept room for.
+        self.inbox.shrink_to_fit();
         if number == UNASKED {
             self.last_words = Some(text.chars().take(LONGEST_REASON).collect());
         }
         Ok((number, good == 1, text))
     }
 
-    fn read(&mut self, mut into: &mut [u8], end: Instant) -> io::Result<()> {
-        while !into.is_empty() {
+    /// Reads until so many bytes are there.
+    fn fill(&mut self, bytes: usize, end: Instant) -> io::Result<()> {
+        let mut chunk = [0; CHUNK];
+        while self.inbox.len() < bytes {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             self.way.set_read_timeout(Some(left))?;
-            match self.way.read(into)? {
+            match self.way.read(&mut chunk)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => into = &mut into[read..],
+                read => self.inbox.extend_from_slice(&chunk[..read]),
             }
         }
         Ok(())
     }
 }
+
+/// Bytes before the text of a report.
+const HEAD: usize = 6;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -287,6 +330,24 @@ mod tests {
             }
             assert_eq!(questions.last_words().as_deref(), Some("no folder"));
         }
+    }
+
+    /// One that comes in pieces, the last of them too late.
+    #[test]
+    fn a_report_that_was_cut_should_not_be_taken_for_others() {
+        let (ours, mut theirs) = UnixStream::pair().expect("sockets");
+        let mut questions = Questions::new(ours);
+        theirs
+            .write_all(&[1, 1, 4, 0, 0, 0, b'a', b'b'])
+            .expect("written");
+        assert!(questions.ask(Topic::Metrics).is_err(), "it is not whole");
+        theirs
+            .write_all(&[b'c', b'd', 2, 1, 1, 0, 0, 0, b'x'])
+            .expect("written");
+        assert_eq!(
+            questions.ask(Topic::Metrics).expect("a report"),
+            Ok("x".into())
+        );
     }
 
     #[test]

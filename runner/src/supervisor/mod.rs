@@ -12,27 +12,29 @@ pub mod merged_metrics;
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::join_all;
-use tokio::process::{Child, Command};
+use protocol::FrameBuilder;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use self::handover::{Questions, Topic, send_sockets};
+use self::handover::{Questions, Topic, send_sockets, send_text};
 use self::merged_metrics::merged;
 use crate::admin::Admin;
 use crate::admin::pages::{Content, one_line};
-use crate::config::{self, Config, Environment, TenantConfig};
+use crate::config::{self, Config, ConfigText, Environment, TenantConfig};
 use crate::doors;
+use crate::error_reply;
 use crate::listener::Listener;
 use crate::metrics::AllMetrics;
 use crate::metrics::Levels;
-use crate::telemetry::{self, DroppedLines};
+use crate::telemetry::{self, DroppedLines, Lines};
 use crate::tenant::Tenant;
 
 /// Between the end of a process and the next start: doubled each time it ends
@@ -40,31 +42,42 @@ use crate::tenant::Tenant;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// A pause in which nobody is kept waiting.
+const NOT_AT_ONCE: Duration = Duration::from_secs(1);
+
 /// A process that lived so long did not end early.
 const LIVED: Duration = Duration::from_secs(30);
+
+/// How long a process may take until it hears SIGHUP.
+const STARTING: Duration = Duration::from_secs(1);
+
+/// Bytes of a line of a process's log; more is another line.
+const LONGEST_LINE: u64 = 64 << 10;
 
 /// How long a process may take to end; the gateway kills this one 1 s after it
 /// asked it to end.
 const END: Duration = Duration::from_millis(800);
 
-/// Always passed on: where a user's folders are, and how long the gateway keeps
-/// a token.
-const VARIABLES: [&str; 5] = [
+/// Always passed on: where a user's folders and the system's authorities are, and
+/// how long the gateway keeps a token.
+const VARIABLES: [&str; 7] = [
     "HOME",
     "XDG_CACHE_HOME",
     "XDG_STATE_HOME",
     "APISIX_CONF_EXPIRE_TIME",
     "RUST_BACKTRACE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
 ];
 
 /// What comes from outside the configuration.
-pub struct Supervision<'a> {
-    /// The configuration's file.
-    pub file: &'a Path,
+pub struct Supervision {
     /// Whether new modules are looked for all the time.
     pub watch: bool,
     /// Lines of the log that nobody read.
     pub dropped: DroppedLines,
+    /// Takes the lines of their logs.
+    pub lines: Lines,
 }
 
 /// Opens the sockets of all tenants and keeps a process for each, until `stop` is
@@ -74,14 +87,14 @@ pub struct Supervision<'a> {
 /// Where a socket cannot be opened, and where no tenant can be served.
 pub async fn keep(
     config: &Config,
-    supervision: Supervision<'_>,
+    supervision: Supervision,
     env: &dyn Environment,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let Supervision {
-        file,
         watch,
         dropped,
+        lines,
     } = supervision;
     let (mut wards, mut not_served) = (Vec::new(), Vec::new());
     let mut ownerships = doors::ownerships(config).into_iter();
@@ -95,30 +108,36 @@ pub async fn keep(
             sockets.for_each(drop);
             continue;
         }
-        let listeners = sockets.map(|(settings, ownership)| {
-            let listen = || doors::listen(settings, &ownership);
-            telemetry::on_behalf_of(Some(&tenant.tenant), listen)
-        });
-        let listeners = listeners.collect::<Result<_>>()?;
-        wards.push(Ward::new(tenant, file, watch, listeners, env)?);
+        let drafts =
+            sockets.map(|(settings, ownership)| Ok((doors::draft(settings, ownership)?, settings)));
+        let drafts: Vec<_> = drafts.collect::<Result<_>>()?;
+        wards.push((Ward::new(config, tenant, watch, &lines, env)?, drafts));
     }
     if wards.is_empty() {
         bail!("{}", not_served.join("; "));
     }
     let pages = AllProcesses {
-        reached: wards.iter().map(Ward::reached).collect(),
+        reached: wards.iter().map(|(ward, _)| ward.reached()).collect(),
         not_served,
         dropped,
     };
     let admin = config.admin.as_ref();
     let admin = admin.map(|address| Admin::start(address, Arc::new(pages)));
     let _admin = admin.transpose()?;
+    // Behind everything that can fail: they take the place of another runner's.
+    for (ward, drafts) in &mut wards {
+        for (draft, settings) in drafts.drain(..) {
+            let publish = || doors::publish(draft, settings);
+            let listener = telemetry::on_behalf_of(Some(&ward.tenant), publish)?;
+            ward.listeners.push(listener);
+        }
+    }
     let (stop_all, stopped) = watch::channel(false);
     let stop = async {
         stop.await;
         stop_all.send_replace(true);
     };
-    let wards = wards.into_iter().map(|ward| {
+    let wards = wards.into_iter().map(|(ward, _)| {
         let tenant = ward.tenant.clone();
         telemetry::turns_of(Some(tenant), ward.keep(stopped.clone()))
     });
@@ -132,6 +151,9 @@ pub struct Ward {
     listeners: Vec<Listener>,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    /// The configuration as it was when this process started.
+    text: ConfigText,
+    lines: Lines,
     reached: Arc<Reached>,
 }
 
@@ -142,26 +164,23 @@ pub struct Reached {
 }
 
 impl Ward {
-    /// A tenant of the configuration in `file`, with its sockets in order.
+    /// A tenant of the configuration, without its sockets.
     ///
     /// # Errors
     /// Where its part of the configuration cannot be read.
     pub fn new(
-        config: &TenantConfig,
-        file: &Path,
+        config: &Config,
+        of: &TenantConfig,
         watch: bool,
-        listeners: Vec<Listener>,
+        lines: &Lines,
         env: &dyn Environment,
     ) -> Result<Self> {
-        let name = config.tenant.name();
-        let file_text = file
-            .to_str()
-            .context("the configuration's path is no text")?;
+        let name = of.tenant.name();
         let mut arguments = [
             "serve",
             "--supervised",
             "--config",
-            file_text,
+            &config.name,
             "--tenant",
             name,
         ]
@@ -169,14 +188,16 @@ impl Ward {
         .to_vec();
         arguments.extend(watch.then(|| "--watch".to_owned()));
         let reached = Reached {
-            tenant: config.tenant.clone(),
+            tenant: of.tenant.clone(),
             questions: Mutex::new(Err("it has not started yet".into())),
         };
         Ok(Ward {
-            tenant: config.tenant.clone(),
-            listeners,
+            tenant: of.tenant.clone(),
+            listeners: Vec::new(),
             arguments,
-            variables: variables_of(name, file, env)?,
+            variables: variables_of(name, config, env)?,
+            text: config.text.clone(),
+            lines: lines.clone(),
             reached: Arc::new(reached),
         })
     }
@@ -209,20 +230,46 @@ impl Ward {
             );
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = self.turn_away(pause) => {}
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
+    /// Answers whoever connects that nobody serves now, where the next process is
+    /// not to be expected at once: better than to let a request wait for as long
+    /// as its gateway has patience.
+    async fn turn_away(&self, pause: Duration) {
+        if pause < NOT_AT_ONCE {
+            return std::future::pending().await;
+        }
+        let mut builder = FrameBuilder::new();
+        let refusal = error_reply::unavailable(&mut builder);
+        join_all(self.listeners.iter().map(|listener| async {
+            loop {
+                match listener.socket().accept().await {
+                    Ok((stream, _)) => {
+                        // Who is gone already needs no answer.
+                        let _ = stream.try_write(refusal);
+                    }
+                    Err(_) => tokio::time::sleep(FIRST_PAUSE).await,
+                }
+            }
+        }))
+        .await;
+    }
+
     fn start(&self) -> Result<Child> {
         let (ours, theirs) = UnixStream::pair()?;
-        let child = Command::new("/proc/self/exe")
+        let mut child = Command::new("/proc/self/exe")
             .args(&self.arguments)
             .env_clear()
             .envs(self.variables.iter().cloned())
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
+            // Not this process's own: whoever has that can empty it.
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .context("no process for it")?;
@@ -231,12 +278,17 @@ impl Ward {
             .iter()
             .map(|listener| listener.socket().as_fd());
         send_sockets(&ours, &sockets.collect::<Vec<_>>())?;
+        send_text(&ours, &self.text.0)?;
+        if let Some(output) = child.stderr.take() {
+            tokio::spawn(pass_on(self.lines.clone(), self.tenant.clone(), output));
+        }
         self.reached.put(Ok(Questions::new(ours)));
         Ok(child)
     }
 
     /// How the process ended; `None` where it was told to.
     async fn wait(&self, mut child: Child, stopped: &mut watch::Receiver<bool>) -> Option<String> {
+        let began = Instant::now();
         let hangups = signal(SignalKind::hangup());
         let mut hangups = hangups
             .inspect_err(|error| tracing::warn!("no SIGHUP: {error}"))
@@ -253,7 +305,10 @@ impl Ward {
                     Ok(status) => shown(status),
                     Err(error) => error.to_string(),
                 }),
-                _ = hangup => tell(&child, rustix::process::Signal::HUP),
+                // One that has just started has looked, or is about to.
+                _ = hangup => if began.elapsed() >= STARTING {
+                    tell(&child, rustix::process::Signal::HUP);
+                },
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }
         }
@@ -267,6 +322,23 @@ impl Ward {
             let _ = child.kill().await;
         }
         None
+    }
+}
+
+/// Passes the lines of a tenant's process on, until it ends.
+async fn pass_on(lines: Lines, tenant: Tenant, output: ChildStderr) {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut bounded = (&mut output).take(LONGEST_LINE);
+        match bounded.read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => lines.pass_on(
+                &tenant,
+                String::from_utf8_lossy(&line).trim_end_matches('\n'),
+            ),
+        }
     }
 }
 
@@ -289,12 +361,17 @@ fn shown(status: ExitStatus) -> String {
 
 /// The variables that a tenant's part of the configuration names, and no other
 /// tenant's.
-fn variables_of(name: &str, file: &Path, env: &dyn Environment) -> Result<Vec<(String, String)>> {
+fn variables_of(
+    name: &str,
+    config: &Config,
+    env: &dyn Environment,
+) -> Result<Vec<(String, String)>> {
     let asked = Asked {
         env,
         names: Mutex::default(),
     };
-    config::load_tenant(Some(file), name, &asked)?;
+    let text = config.text.0.to_string();
+    config::settle_tenant(&config.name, text, name, &asked)?;
     let names = asked
         .names
         .into_inner()
@@ -374,6 +451,24 @@ pub struct AllProcesses {
 /// called so.
 const ITSELF: &str = "(supervisor)";
 
+impl AllProcesses {
+    /// What each says, asked all at once: one that does not answer holds up
+    /// nobody else.
+    fn ask(&self, topic: Topic) -> Vec<Result<Result<String, String>, String>> {
+        std::thread::scope(|scope| {
+            let asked = self.reached.iter();
+            let asked: Vec<_> = asked
+                .map(|reached| scope.spawn(move || reached.ask(topic)))
+                .collect();
+            let answers = asked.into_iter().map(|asked| {
+                let failed = |_| Err("asking it failed".to_owned());
+                asked.join().unwrap_or_else(failed)
+            });
+            answers.collect()
+        })
+    }
+}
+
 impl Content for AllProcesses {
     fn metrics(&self) -> Result<String, String> {
         let levels = Levels {
@@ -382,10 +477,10 @@ impl Content for AllProcesses {
         };
         let own = AllMetrics::new().and_then(|metrics| metrics.text(&levels));
         let own = own.map_err(|error| error.to_string())?;
-        let texts = self.reached.iter().filter_map(|reached| {
+        let answers = self.reached.iter().zip(self.ask(Topic::Metrics));
+        let texts = answers.filter_map(|(reached, answer)| {
             // One that does not answer is missing, and /readyz says why.
-            let text = reached.ask(Topic::Metrics).ok()?.ok()?;
-            Some((reached.tenant.name(), text))
+            Some((reached.tenant.name(), answer.ok()?.ok()?))
         });
         let texts: Vec<(&str, String)> = std::iter::once((ITSELF, own)).chain(texts).collect();
         Ok(merged(
@@ -398,9 +493,9 @@ impl Content for AllProcesses {
         for line in &self.not_served {
             missing.push_str(&format!("{}\n", one_line(line)));
         }
-        for reached in &self.reached {
+        for (reached, answer) in self.reached.iter().zip(self.ask(Topic::Readiness)) {
             let tenant = &reached.tenant;
-            let (into, text) = match reached.ask(Topic::Readiness) {
+            let (into, text) = match answer {
                 Ok(Ok(text)) => (&mut good, text),
                 Ok(Err(text)) => (&mut missing, text),
                 Err(reason) => (&mut missing, reason),

@@ -111,10 +111,19 @@ pub(super) fn of(wall: &Wall) -> Result<Calls, BackendError> {
         libc::SYS_setpriority,
         vec![vec![equal(0, process), equal(1, 0)]],
     )?;
-    add(libc::SYS_socket, sockets(wall))?;
+    let sockets = sockets(wall);
+    // Without a condition it would be allowed in every form.
+    if !sockets.is_empty() {
+        add(libc::SYS_socket, sockets)?;
+    }
+    // No datagrams: with those a pair reaches whoever else listens.
+    let pair = |kind: c_int| {
+        let kind = (1, Width::Dword, Is::MaskedEq(SOCKET_TYPE), word(kind));
+        vec![equal(0, word(libc::AF_UNIX)), kind]
+    };
     add(
         libc::SYS_socketpair,
-        vec![vec![equal(0, word(libc::AF_UNIX))]],
+        vec![pair(libc::SOCK_STREAM), pair(libc::SOCK_SEQPACKET)],
     )?;
     add(libc::SYS_setsockopt, socket_options(wall))?;
     for (call, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2)] {
@@ -138,10 +147,13 @@ pub(super) fn of(wall: &Wall) -> Result<Calls, BackendError> {
 /// A stream of the families that were asked for.
 fn sockets(wall: &Wall) -> Vec<Vec<Argument>> {
     let of_type = |kind: c_int| (1, Width::Dword, Is::MaskedEq(SOCKET_TYPE), word(kind));
-    let mut any_of = vec![vec![
-        equal(0, word(libc::AF_UNIX)),
-        of_type(libc::SOCK_STREAM),
-    ]];
+    let mut any_of = Vec::new();
+    if wall.unix_connect {
+        any_of.push(vec![
+            equal(0, word(libc::AF_UNIX)),
+            of_type(libc::SOCK_STREAM),
+        ]);
+    }
     for family in [libc::AF_INET, libc::AF_INET6] {
         for (wanted, kind, protocol) in [
             (speaks_tcp(wall), libc::SOCK_STREAM, libc::IPPROTO_TCP),
