@@ -8,6 +8,7 @@
 
 pub mod handover;
 pub mod merged_metrics;
+pub mod relay;
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,7 +22,7 @@ use anyhow::{Context as _, Result, bail};
 use futures_util::future::join_all;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use self::handover::{Questions, Topic, send_sockets};
 use self::merged_metrics::merged;
@@ -46,6 +47,9 @@ const LIVED: Duration = Duration::from_secs(30);
 /// How long a process may take to end; the gateway kills this one 1 s after it
 /// asked it to end.
 const END: Duration = Duration::from_millis(800);
+
+/// How long the last lines of a process may take.
+const LAST_LINES: Duration = Duration::from_millis(50);
 
 /// Always passed on: where a user's folders are, and how long the gateway keeps
 /// a token.
@@ -194,7 +198,12 @@ impl Ward {
         while !*stopped.borrow() {
             let began = Instant::now();
             let ended = match self.start() {
-                Ok(child) => self.wait(child, &mut stopped).await,
+                Ok((child, lines)) => {
+                    let ended = self.wait(child, &mut stopped).await;
+                    // What it said last, unless somebody else can still speak.
+                    let _ = tokio::time::timeout(LAST_LINES, lines).await;
+                    ended
+                }
                 Err(error) => Some(format!("it does not start: {error:#}")),
             };
             let Some(how) = ended else { return };
@@ -215,14 +224,18 @@ impl Ward {
         }
     }
 
-    fn start(&self) -> Result<Child> {
+    /// The process, and what is done when its last line was passed on.
+    fn start(&self) -> Result<(Child, oneshot::Receiver<()>)> {
         let (ours, theirs) = UnixStream::pair()?;
+        let (lines, stderr) = std::io::pipe()?;
+        let lines = relay::relay(lines)?;
         let child = Command::new("/proc/self/exe")
             .args(&self.arguments)
             .env_clear()
             .envs(self.variables.iter().cloned())
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
+            .stderr(Stdio::from(stderr))
             .kill_on_drop(true)
             .spawn()
             .context("no process for it")?;
@@ -232,7 +245,7 @@ impl Ward {
             .map(|listener| listener.socket().as_fd());
         send_sockets(&ours, &sockets.collect::<Vec<_>>())?;
         self.reached.put(Ok(Questions::new(ours)));
-        Ok(child)
+        Ok((child, lines))
     }
 
     /// How the process ended; `None` where it was told to.
