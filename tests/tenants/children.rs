@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use harness::guests::stopping_with;
 use harness::wire_client::NoReply;
-use harness::{Signal, WireClient};
+use harness::{Signal, WireClient, send_signal};
 use protocol::gateway_side::Reply;
 
-use crate::house::{House, Plan, UNAVAILABLE, tenant};
+use crate::house::{House, ISOLATIONS, Plan, UNAVAILABLE, tenant};
 use crate::processes::Process;
 use crate::stage::{answer, put, soon};
 
@@ -268,6 +268,30 @@ fn every_thread_of_every_process_should_be_behind_the_second_wall() {
                 assert!(process.holds(&status, line), "{name}: {status}: no {line}");
             }
         }
+    }
+}
+
+/// As `docker pause` and a debugger do: what waits in the kernel is interrupted,
+/// and begins to wait anew.
+#[test]
+fn a_process_that_was_paused_should_go_on_as_before() {
+    for isolation in ISOLATIONS {
+        let a = tenant("a").module("same", stopping_with(201));
+        let house = House::new(isolation, "", &[a]);
+        let mut caller = house.caller("a", "same", "");
+        caller.always(1, 201);
+        let serving = house.process("a").map_or(house.runner.id(), |own| own.id);
+        for signal in [Signal::STOP, Signal::CONT] {
+            send_signal(serving, signal).expect("it is there");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        caller.always(1, 201);
+        put(&house.plan.modules("a"), "same", 202);
+        house.runner.signal(Signal::HUP).expect("sent");
+        let reached = soon(|| caller.call() == Some(202));
+        assert!(reached, "{isolation}: {}", house.runner.log());
+        let page = house.page("/readyz");
+        assert!(page.ends_with("\r\n\r\nready\n"), "{isolation}: {page}");
     }
 }
 

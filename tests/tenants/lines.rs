@@ -251,3 +251,51 @@ fn a_tenant_that_logs_without_end_should_not_take_anothers_lines() {
         );
     }
 }
+
+#[test]
+fn long_lines_of_several_processes_should_not_be_torn() {
+    let talk = r#"(import "apisix:filter/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#;
+    // As long as a line can be, and longer than what a pipe takes at once.
+    let talks = |letter: u8| {
+        let on_request = format!(
+            "(local $n i32)
+            (memory.fill (i32.const 8192) (i32.const {letter}) (i32.const 8000))
+            (loop $again
+                (call $log (i32.const 2) (i32.const 8192) (i32.const 8000))
+                (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                (br_if $again (i32.lt_u (local.get $n) (i32.const 7))))
+            i32.const 0"
+        );
+        Guest::request_filter(talk, "i32.const 0", &on_request).build()
+    };
+    const MANY: usize = 4;
+    let both = [("a", b'x'), ("b", b'y')].map(|(name, letter)| {
+        (0..MANY).fold(tenant(name), |tenant, number| {
+            tenant.module(&format!("talks{number}"), talks(letter))
+        })
+    });
+    let limits = "limits: {handler_ms: 1000, log_kib_per_s: 60000}";
+    let house = House::new("process", limits, &both);
+    std::thread::scope(|scope| {
+        for name in ["a", "b"] {
+            for number in 0..MANY {
+                let mut caller = house.caller(name, &format!("talks{number}"), "");
+                scope.spawn(move || caller.always(200, 0));
+            }
+        }
+    });
+    let log = house.runner.log();
+    // The last one may still be on its way.
+    let whole = log.rsplit_once('\n').expect("lines").0;
+    let mut found = [0, 0];
+    for line in whole.lines() {
+        let owner = owner("text", line);
+        for ((name, text), found) in [("a", "xxx"), ("b", "yyy")].iter().zip(&mut found) {
+            if line.contains(text) {
+                assert_eq!(owner.as_deref(), Some(*name), "{}", &line[..100]);
+                *found += 1;
+            }
+        }
+    }
+    assert!(found.iter().all(|lines| *lines > 100), "{found:?}");
+}

@@ -8,6 +8,7 @@
 
 pub mod handover;
 pub mod merged_metrics;
+pub mod relay;
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,10 +20,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::join_all;
 use protocol::FrameBuilder;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use self::handover::{Questions, Topic, send_sockets, send_text};
 use self::merged_metrics::merged;
@@ -51,12 +51,12 @@ const LIVED: Duration = Duration::from_secs(30);
 /// How long a process may take until it hears SIGHUP.
 const STARTING: Duration = Duration::from_secs(1);
 
-/// Bytes of a line of a process's log; more is another line.
-const LONGEST_LINE: u64 = 64 << 10;
-
 /// How long a process may take to end; the gateway kills this one 1 s after it
 /// asked it to end.
 const END: Duration = Duration::from_millis(800);
+
+/// How long the last lines of a process may take.
+const LAST_LINES: Duration = Duration::from_millis(50);
 
 /// Always passed on: where a user's folders and the system's authorities are, and
 /// how long the gateway keeps a token.
@@ -215,7 +215,12 @@ impl Ward {
         while !*stopped.borrow() {
             let began = Instant::now();
             let ended = match self.start() {
-                Ok(child) => self.wait(child, &mut stopped).await,
+                Ok((child, lines)) => {
+                    let ended = self.wait(child, &mut stopped).await;
+                    // What it said last, unless somebody else can still speak.
+                    let _ = tokio::time::timeout(LAST_LINES, lines).await;
+                    ended
+                }
                 Err(error) => Some(format!("it does not start: {error:#}")),
             };
             let Some(how) = ended else { return };
@@ -260,16 +265,20 @@ impl Ward {
         .await;
     }
 
-    fn start(&self) -> Result<Child> {
+    /// The process, and what is done when its last line was passed on.
+    fn start(&self) -> Result<(Child, oneshot::Receiver<()>)> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut child = Command::new("/proc/self/exe")
+        let (output, stderr) = std::io::pipe()?;
+        let (lines, tenant) = (self.lines.clone(), self.tenant.clone());
+        let lines = relay::relay(output, move |line| lines.pass_on(&tenant, line))?;
+        let child = Command::new("/proc/self/exe")
             .args(&self.arguments)
             .env_clear()
             .envs(self.variables.iter().cloned())
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             // Not this process's own: whoever has that can empty it.
-            .stderr(Stdio::piped())
+            .stderr(Stdio::from(stderr))
             .kill_on_drop(true)
             .spawn()
             .context("no process for it")?;
@@ -279,11 +288,8 @@ impl Ward {
             .map(|listener| listener.socket().as_fd());
         send_sockets(&ours, &sockets.collect::<Vec<_>>())?;
         send_text(&ours, &self.text.0)?;
-        if let Some(output) = child.stderr.take() {
-            tokio::spawn(pass_on(self.lines.clone(), self.tenant.clone(), output));
-        }
         self.reached.put(Ok(Questions::new(ours)));
-        Ok(child)
+        Ok((child, lines))
     }
 
     /// How the process ended; `None` where it was told to.
@@ -322,23 +328,6 @@ impl Ward {
             let _ = child.kill().await;
         }
         None
-    }
-}
-
-/// Passes the lines of a tenant's process on, until it ends.
-async fn pass_on(lines: Lines, tenant: Tenant, output: ChildStderr) {
-    let mut output = BufReader::new(output);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let mut bounded = (&mut output).take(LONGEST_LINE);
-        match bounded.read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => lines.pass_on(
-                &tenant,
-                String::from_utf8_lossy(&line).trim_end_matches('\n'),
-            ),
-        }
     }
 }
 

@@ -10,6 +10,7 @@ pub(super) const PLAIN: &[(&str, &[i64])] = &[
     ("memory; code is published with mprotect", MEMORY),
     ("threads and locks", THREADS),
     ("signals to itself: how wasmtime hears of a trap", SIGNALS),
+    ("the end of a process that was started before", CHILDREN),
     ("clocks, and waiting for them", TIME),
     (
         "waiting for descriptors, and for changes in folders",
@@ -51,6 +52,10 @@ const SIGNALS: &[i64] = &[
     libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack,
 ];
+
+/// Whoever waits already begins anew after a pause (SIGSTOP, a debugger, a
+/// frozen container).
+const CHILDREN: &[i64] = &[libc::SYS_wait4, libc::SYS_waitid];
 
 const TIME: &[i64] = &[
     libc::SYS_clock_getres,
