@@ -34,7 +34,7 @@ const RESPONSE_HEADERS: usize = 64 << 10;
 const WAITING: u32 = 4;
 
 /// How long the end of the process waits for what filters keep.
-const LAST_WRITE: Duration = Duration::from_millis(300);
+const LAST_WRITE: Duration = Duration::from_millis(150);
 
 /// Bytes of a key in the store: a guest's 512, behind the name of its plugin,
 /// which is that of a file.
