@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use runner::conf_cache::{ConfCache, ConfLimits, PluginConf, Tokens};
 use runner::config::{Config, Environment};
-use runner::granting::Granting;
+use runner::granting::{Authorities, Granting};
 use runner::metrics::AllMetrics;
 use runner::module_swap::{ModuleSwap, Said, Taken, Trusted};
 use runner::plugin_catalog::PluginCatalog;
@@ -69,9 +69,10 @@ async fn a_version_should_be_freed_with_its_last_call() {
     let listed = PluginCatalog::list(&tenant, folder.path(), &metrics);
     let catalog = Arc::new(listed.expect("modules").0);
     let lifetime = config.configuration_lifetime;
+    let authorities = Authorities::read(&config);
     let key_value = config.key_value.clone();
     let config = config.tenants.remove(0);
-    let granting = Granting::start(&config, &key_value, ThreadStart::default());
+    let granting = Granting::start(&config, &key_value, &authorities, ThreadStart::default());
     let granting = granting.expect("nothing is granted");
     let limits = ConfLimits::of(&config, lifetime);
     let here = tokio::runtime::Handle::current();

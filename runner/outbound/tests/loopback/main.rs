@@ -16,7 +16,7 @@ use std::time::Duration;
 use authority::Authority;
 use outbound::{AllowRule, Client, Request, Resolver, Response, Roots, SendError, Settings};
 use rcgen::CertificateParams;
-use servers::{Script, Server, always};
+use servers::{Script, Server};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::timeout;
 
