@@ -61,6 +61,13 @@ swaps *OPTIONS:
     cargo build --locked --release -p siege
     target/release/siege swaps {{OPTIONS}}
 
+# Two minutes; --isolation process for processes of their own.
+# Put a tenant with ten times the load beside a quiet one, in front of the release build.
+noisy *OPTIONS: examples
+    cargo build --locked --release -p runner
+    cargo build --locked --release -p siege
+    target/release/siege noisy {{OPTIONS}}
+
 # Install what the tests need, then run all of them.
 test: setup examples languages check-gen
     cargo test --locked --workspace

@@ -110,6 +110,7 @@ impl Rooms {
         let lifetime = config.configuration_lifetime;
         let authorities = Authorities::read(&config);
         let key_value = config.key_value.clone();
+        let authorities = Authorities::read(&config);
         let config = config.tenants.remove(0);
         let granting = Granting::start(&config, &key_value, &authorities, ThreadStart::default());
         let granting = granting.expect("nothing is granted");

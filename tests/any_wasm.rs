@@ -47,27 +47,9 @@ fn assert_passes(runner: &RunnerProcess) {
 /// Address 0 holds "ok" and `next`.
 const PASS: &str = "i32.const 0";
 
-/// A core module for preview 1. Its adapter allocates in the guest, pages at a
-/// time, so the allocator has to be one.
+/// A core module for preview 1.
 fn for_preview_1(items: &str, on_request: &str) -> Vec<u8> {
-    let room = "(global $room (mut i32) (i32.const 4096))";
-    let mut guest = Guest::request_filter(&format!("{items} {room}"), PASS, on_request);
-    guest.wat = guest
-        .wat
-        .replace(
-            r#"(memory (export "memory") 1)"#,
-            r#"(memory (export "memory") 8)"#,
-        )
-        .replace(
-            "(result i32) i32.const 1024)",
-            "(result i32) (local $at i32)
-               (local.set $at (i32.and
-                 (i32.add (global.get $room) (i32.sub (local.get 2) (i32.const 1)))
-                 (i32.sub (i32.const 0) (local.get 2))))
-               (global.set $room (i32.add (local.get $at) (local.get 3)))
-               (local.get $at))",
-        );
-    guest.core_module()
+    Guest::for_preview_1(items, PASS, on_request).core_module()
 }
 
 /// Writes so many bytes from address 512 to a file descriptor, by preview 1.

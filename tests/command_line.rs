@@ -141,6 +141,90 @@ fn every_file_in_conf_should_be_a_configuration() {
     }
 }
 
+/// Folders and users that this machine lacks are warnings.
+#[test]
+fn the_example_of_several_tenants_should_pass() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf/tenants.yaml");
+    let output = run(&["check", "--config", file.to_str().expect("UTF-8")]);
+    let said = stdout(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("errors: 0, warnings: "), "{said}");
+    for expected in [
+        "tenant payments",
+        "may         send GET",
+        "reached at    unix:",
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_configuration_should_be_checked_with_its_modules() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = folder.path().join("c.yaml");
+    let modules = folder.path().join("modules");
+    std::fs::create_dir(&modules).expect("folder");
+    let copy = |name: &str| {
+        let file = format!("{name}.wasm");
+        std::fs::copy(
+            harness::modules::examples().join(&file),
+            modules.join(&file),
+        )
+        .expect("copy")
+    };
+    copy("stop");
+    copy("rate-limit");
+    let here = modules.display();
+    let rows = [
+        (
+            format!("modules: {here}\n"),
+            false,
+            "add plugins.rate-limit.grants.key_value: {}",
+        ),
+        (
+            format!("modules: {here}\ngrants: {{key_value: {{}}}}\n"),
+            true,
+            "may         keep values",
+        ),
+        (
+            format!(
+                "modules: {here}\ngrants: {{key_value: {{}}}}\nplugins: {{stop: {{sha256: [{}]}}}}\n",
+                "0".repeat(64)
+            ),
+            false,
+            "not among the pinned ones",
+        ),
+        (
+            format!("modules: {here}\ngrants: {{key_value: {{}}}}\nplugins: {{stpo: {{}}}}\n"),
+            true,
+            "there is no module of this name",
+        ),
+        (
+            "modules: /nowhere/at/all\n".into(),
+            true,
+            "warning       /nowhere",
+        ),
+        ("grant: {}\n".into(), false, "did you mean `grants`?"),
+    ];
+    for (text, passes, expected) in rows {
+        std::fs::write(&file, &text).expect("file");
+        let output = run(&["check", "--config", file.to_str().expect("UTF-8")]);
+        let said = stdout(&output) + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), passes, "{text}{said}");
+        assert!(said.contains(expected), "{text}{said}");
+    }
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(&modules, std::fs::Permissions::from_mode(0o777)).expect("chmod");
+    std::fs::write(&file, format!("modules: {here}\n")).expect("file");
+    let output = run(&["check", "--config", file.to_str().expect("UTF-8")]);
+    assert!(!output.status.success());
+    assert!(
+        stdout(&output).contains("`chmod o-w "),
+        "{}",
+        stdout(&output)
+    );
+}
+
 struct NoEnvironment;
 
 impl runner::config::Environment for NoEnvironment {

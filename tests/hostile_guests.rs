@@ -3,6 +3,7 @@
 //! same connection is served, and that another connection never notices.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,36 +31,65 @@ const SOON: Duration = Duration::from_secs(5);
 struct Attacked {
     runner: RunnerProcess,
     admin: PathBuf,
+    /// Where all of them are called.
+    socket: PathBuf,
+    /// Where others call good filters.
+    quiet: PathBuf,
     _folder: TempDir,
 }
 
 impl Attacked {
+    /// All in one, as without any tenants.
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let modules = folder.path().join("modules");
         std::fs::create_dir(&modules).expect("folder");
         guests::write_modules(&modules).expect("modules");
-        let admin = folder.path().join("admin.sock");
+        let text = guests::configuration(&folder.path().join("admin.sock"));
+        let mut attacked = Self::run(folder, &text, &["--modules".as_ref(), modules.as_os_str()]);
+        attacked.socket = attacked.runner.socket().to_owned();
+        attacked.quiet = attacked.socket.clone();
+        attacked
+    }
+
+    /// The guests are those of one tenant and the others' filters another's, each
+    /// in a process of its own.
+    fn start_tenants() -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let here = folder.path().display();
+        for name in ["good", "hostile"] {
+            std::fs::create_dir(folder.path().join(name)).expect("folder");
+        }
+        guests::write_modules(&folder.path().join("hostile")).expect("modules");
+        guests::write_good_modules(&folder.path().join("good")).expect("modules");
+        let text = format!(
+            "isolation: process\nadmin: {{listen: 'unix:{here}/admin.sock'}}\ntenants:\n- {{name: \
+             hostile, modules: {here}/hostile, sockets: [{{file: {here}/hostile.sock}}], plugins: \
+             {}}}\n- {{name: good, modules: {here}/good, sockets: [{{file: {here}/good.sock}}, \
+             {{file: $env.APISIX_LISTEN_ADDRESS}}]}}\n",
+            guests::settings()
+        );
+        Self::run(folder, &text, &[])
+    }
+
+    fn run(folder: TempDir, configuration: &str, more: &[&OsStr]) -> Self {
         let config = folder.path().join("config.yaml");
-        std::fs::write(&config, guests::configuration(&admin)).expect("configuration");
-        let args = [
-            "serve".as_ref(),
-            "--modules".as_ref(),
-            modules.as_os_str(),
-            "--config".as_ref(),
-            config.as_os_str(),
-        ];
+        std::fs::write(&config, configuration).expect("configuration");
+        let mut args = vec!["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
+        args.extend(more);
         let binary = Path::new(env!("CARGO_BIN_EXE_runner"));
         let runner = RunnerProcess::start(binary, args, &[]).expect("the runner starts");
         Attacked {
             runner,
-            admin,
+            admin: folder.path().join("admin.sock"),
+            socket: folder.path().join("hostile.sock"),
+            quiet: folder.path().join("good.sock"),
             _folder: folder,
         }
     }
 
     fn connect(&self) -> WireClient {
-        WireClient::connect(self.runner.socket()).expect("connection")
+        WireClient::connect(&self.socket).expect("connection")
     }
 
     fn outcomes(&self, row: &Row) -> BTreeMap<String, u64> {
@@ -110,7 +140,7 @@ struct Bystander {
 
 impl Bystander {
     fn start(attacked: &Attacked) -> Self {
-        let mut client = attacked.connect();
+        let mut client = WireClient::connect(&attacked.quiet).expect("connection");
         let token = client.prepare(GOOD).expect("token");
         let (served, over) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let (count, told) = (Arc::clone(&served), Arc::clone(&over));
@@ -189,13 +219,12 @@ fn check(attacked: &Attacked, bystander: &Bystander, row: &Row, id: u32) -> Resu
     attacked.counted_one_more(row, &before)
 }
 
-#[test]
-fn every_guest_should_come_to_what_the_table_says_and_hurt_nobody() {
-    let mut attacked = Attacked::start();
-    let bystander = Bystander::start(&attacked);
+/// Every row, with what has to be true of it; what is not.
+fn failures(attacked: &mut Attacked) -> Vec<String> {
+    let bystander = Bystander::start(attacked);
     let mut failures = Vec::new();
     for (id, row) in (1..).zip(ROWS) {
-        if let Err(error) = check(&attacked, &bystander, row, id) {
+        if let Err(error) = check(attacked, &bystander, row, id) {
             let (plugin, phase) = (row.plugin, row.phase);
             failures.push(format!(
                 "{plugin} ({phase:?}, {:?}): {error}",
@@ -209,6 +238,10 @@ fn every_guest_should_come_to_what_the_table_says_and_hurt_nobody() {
     if let Some(status) = attacked.runner.wait(Duration::ZERO) {
         failures.push(format!("the runner ended: {status}"));
     }
+    failures
+}
+
+fn assert_none(failures: &[String]) {
     let rows = ROWS.len();
     assert!(
         failures.is_empty(),
@@ -216,6 +249,34 @@ fn every_guest_should_come_to_what_the_table_says_and_hurt_nobody() {
         failures.len(),
         failures.join("\n")
     );
+}
+
+#[test]
+fn every_guest_should_come_to_what_the_table_says_and_hurt_nobody() {
+    assert_none(&failures(&mut Attacked::start()));
+}
+
+#[test]
+fn every_guest_of_a_tenant_should_come_to_the_same_and_hurt_no_other() {
+    let mut attacked = Attacked::start_tenants();
+    let mut failures = failures(&mut attacked);
+    // A process that a guest has ended would have been started again.
+    if attacked.runner.log().contains("is gone") {
+        failures.push(format!("a process ended: {}", attacked.runner.log()));
+    }
+    let metrics = Metrics::read(&attacked.admin).expect("figures");
+    let calls = |tenant, outcome| {
+        let labels = [("tenant", tenant), ("outcome", outcome)];
+        metrics.sum("wasm_runner_filter_calls_total", &labels)
+    };
+    let (all, stopped) = (
+        metrics.sum("wasm_runner_filter_calls_total", &[("tenant", "good")]),
+        calls("good", "stop"),
+    );
+    if all != stopped || stopped == 0.0 || calls("hostile", "trap") == 0.0 {
+        failures.push(format!("{stopped} of {all} calls of the other were good"));
+    }
+    assert_none(&failures);
 }
 
 #[test]

@@ -39,7 +39,7 @@ macro_rules! targets {
 
 targets! {
     frames prepare_conf request_call response_call answer error_code reply_decoder replies
-    outcomes configuration components core_modules plugins
+    outcomes configuration components core_modules plugins urls merged_metrics
 }
 
 /// Without these nothing would be compared.

@@ -37,10 +37,9 @@ pub enum Command {
     /// Write a project that builds a filter, in any of several languages.
     #[command(after_help = new_help())]
     New(NewOptions),
-    /// Say what a filter is, what it needs, and whether it can serve.
-    #[command(
-        after_help = "The exit status is 1 where the filter cannot be loaded.\n\nExample:\n  runner check dist/hello.wasm"
-    )]
+    /// Say what a filter is, what it needs, and whether it can serve; or what a
+    /// configuration comes to, tenant by tenant.
+    #[command(after_help = CHECK_HELP)]
     Check(CheckOptions),
     /// Try a filter on one request and print what it did.
     #[command(after_help = TRY_HELP)]
@@ -143,13 +142,23 @@ pub struct NewOptions {
     pub lang: String,
 }
 
+const CHECK_HELP: &str = "\
+The exit status is 1 where the filter cannot be loaded, or where something in the
+configuration cannot be used. What only this machine lacks, a folder, a user, a
+secret, is a warning.
+
+Examples:
+  runner check dist/hello.wasm
+  runner check --config /etc/apisix/filters.yaml
+  runner check --config /etc/apisix/filters.yaml --tenant payments";
+
 /// Options of `runner check`.
 #[derive(Debug, Args)]
 pub struct CheckOptions {
     /// The filter: a component, or a core module as a compiler leaves it.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// A configuration of the runner, for its limits and grants.
+    #[arg(value_name = "FILE", required_unless_present = "config")]
+    pub file: Option<PathBuf>,
+    /// A configuration of the runner: without a filter, it is what is checked.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Whose limits and grants, where the configuration has several tenants.

@@ -16,6 +16,7 @@ use crate::listener::Listener;
 use crate::server::Door;
 use crate::socket_owner::{self, Owner, Ownership};
 use crate::supervisor::handover;
+use crate::telemetry;
 use crate::tenant_service::TenantService;
 
 /// Where this process's sockets come from.
@@ -36,6 +37,19 @@ impl Sockets {
         let received = way.and_then(|way| Ok((handover::receive_sockets(&way)?, way)));
         let (sockets, way) = received.context("--supervised is for a supervisor to give")?;
         Ok(Sockets::HandedOver(sockets, way))
+    }
+}
+
+impl Sockets {
+    /// The way to the supervisor, where there is one.
+    ///
+    /// # Errors
+    /// Where descriptors are short.
+    pub fn supervisor(&self) -> Result<Option<UnixStream>> {
+        match self {
+            Sockets::Own => Ok(None),
+            Sockets::HandedOver(_, way) => Ok(Some(way.try_clone()?)),
+        }
     }
 }
 
@@ -64,7 +78,9 @@ pub fn open_doors<'a>(
     for ((of, settings), ownership) in sockets.zip(ownerships) {
         let service = services.iter().find(|service| service.tenant == of.tenant);
         if let Some(service) = service {
-            let listener = listen(settings, &ownership)?;
+            let named = config.names_tenants.then_some(&of.tenant);
+            let listen = || listen(settings, &ownership);
+            let listener = telemetry::on_behalf_of(named, listen)?;
             let peers = settings.peers.clone();
             doors.push((Door { listener, peers }, &**service));
         }
@@ -107,7 +123,8 @@ pub fn listen(settings: &SocketSettings, ownership: &Ownership) -> Result<Listen
     let path = listener.path().display();
     tracing::info!("listening on unix:{path}; may connect: {ownership} (mode {mode:04o})");
     if ownership.workers_unknown && mode & 0o006 == 0 {
-        tokio::spawn(give_to_workers(listener.path().to_owned()));
+        let giving = give_to_workers(listener.path().to_owned());
+        tokio::spawn(telemetry::turns_of(telemetry::whose(), giving));
     }
     Ok(listener)
 }

@@ -73,8 +73,9 @@ fn add_tenant(wall: &mut Wall, config: &Config, tenant: &TenantConfig, makes_soc
     if let Some(modules) = &tenant.modules {
         add_modules(wall, modules);
     }
-    let keys = tenant.integrity.trusted_keys.iter();
-    wall.read_only.extend(keys.cloned());
+    // The start reads them behind the first half.
+    let keys = &tenant.integrity.trusted_keys;
+    wall.read_only.extend(keys.iter().cloned());
     wall.read_write.extend(cache_folder(config, tenant));
     if makes_sockets {
         let auto = tenant
@@ -145,6 +146,7 @@ fn add_http(wall: &mut Wall, http: &HttpGrant) {
     ports.extend(http.allow.iter().map(outbound::AllowRule::port));
     ports.extend(http.nameservers.iter().map(std::net::SocketAddr::port));
     open_ports(wall, ports);
+    wall.read_only.extend(http.ca_file.clone());
     wall.host_names = true;
 }
 

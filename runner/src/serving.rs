@@ -29,7 +29,7 @@ use crate::supervisor::handover::{self, Topic};
 use crate::telemetry::DroppedLines;
 use crate::tenant::Tenant;
 use crate::tenant_service::{Given, TenantService, thread_start};
-use crate::{file_descriptors, granting, second_wall, server};
+use crate::{file_descriptors, granting, second_wall, server, telemetry};
 
 /// What comes from outside the configuration.
 pub struct Circumstances {
@@ -130,16 +130,17 @@ pub async fn serve(
     if let Some(wall) = wall {
         second_wall::say(&config, &wall.raise_late())?;
     }
-    let loaded = all_loaded(loading, watch);
+    let named = |service: &TenantService| config.names_tenants.then(|| service.tenant.clone());
+    let loaded = all_loaded(loading, watch, config.names_tenants);
     let serving = doors.into_iter().map(|(door, service)| {
         let mut stopped = stopped.clone();
-        async move {
+        telemetry::turns_of(named(service), async move {
             let stop = async {
                 // An error is the end of the program.
                 let _ = stopped.wait_for(|stopped| *stopped).await;
             };
             server::serve(door, &service.service(), stop).await;
-        }
+        })
     });
     let serving = async { tokio::join!(stop, join_all(serving)) };
     let mut serving = std::pin::pin!(serving);
@@ -150,7 +151,9 @@ pub async fn serve(
             serving.await;
         }
     }
-    join_all(services.iter().map(|service| service.close())).await;
+    let closing = services.iter();
+    let closing = closing.map(|service| telemetry::turns_of(named(service), service.close()));
+    join_all(closing).await;
     Ok(())
 }
 
@@ -202,25 +205,29 @@ fn start_tenants(
                 false => ThreadStart::default(),
             },
         };
-        let started = match &tenant.missing[..] {
+        let named = shared_out.then_some(&tenant.tenant);
+        let started = telemetry::on_behalf_of(named, || match &tenant.missing[..] {
             [] => TenantService::start(tenant, given),
             missing => Err(anyhow!("{}", missing.join("; "))),
-        };
+        });
         match started {
             Ok(service) => services.push(Arc::new(service)),
             Err(error) if shared_out => {
-                tracing::error!("tenant {} is not served: {error:#}", tenant.tenant);
+                telemetry::on_behalf_of(named, || {
+                    tracing::error!("tenant {} is not served: {error:#}", tenant.tenant);
+                });
                 not_served.push((tenant.tenant.clone(), format!("{error:#}")));
             }
             Err(error) => return Err(error),
         }
     }
-    match services.is_empty() {
-        true => bail!(
+    match (&services[..], &not_served[..]) {
+        ([], [(tenant, reason)]) => bail!("tenant {tenant} is not served: {reason}"),
+        ([], _) => bail!(
             "no tenant of {} can be served; the log says why",
             config.name
         ),
-        false => Ok(Started {
+        _ => Ok(Started {
             services,
             not_served,
         }),
@@ -281,21 +288,23 @@ fn start_loading(services: &[Arc<TenantService>], watch: bool) -> Result<Vec<Loa
 ///
 /// # Errors
 /// Where there is one tenant, nobody watches, and nothing can be called.
-async fn all_loaded(loading: Vec<Loading<'_>>, watch: bool) -> Result<()> {
+async fn all_loaded(loading: Vec<Loading<'_>>, watch: bool, names_tenants: bool) -> Result<()> {
     let alone = loading.len() == 1;
     for (service, loading) in loading {
         let (tenant, folder) = (&service.tenant, service.modules().display());
-        match loading.await? {
-            0 if alone && !watch => {
-                bail!("no module of {folder} can be used; the log says why")
-            }
+        let loaded = loading.await?;
+        if loaded == 0 && alone && !watch {
+            bail!("no module of {folder} can be used; the log says why");
+        }
+        let named = names_tenants.then_some(tenant);
+        telemetry::on_behalf_of(named, || match loaded {
             0 if alone => {
-                tracing::warn!("no module of {folder} can be used; waiting for one that can")
+                tracing::warn!("no module of {folder} can be used; waiting for one that can");
             }
             0 => tracing::error!("tenant {tenant}: no module of {folder} can be used"),
-            loaded if alone => tracing::info!("{loaded} plugins can be used"),
+            loaded if named.is_none() => tracing::info!("{loaded} plugins can be used"),
             loaded => tracing::info!("tenant {tenant}: {loaded} plugins can be used"),
-        }
+        });
     }
     Ok(())
 }

@@ -1,24 +1,27 @@
 //! The log: lines of text on stderr, coloured on a terminal, or one JSON object
 //! per line. Writing happens on a thread of its own and drops lines rather than
 //! block a call, since the gateway may not read our stderr; what was dropped is
-//! counted. Where there are several tenants, each line of a thread that works for
-//! one begins with its name, before anything that a guest could write.
+//! counted. Where tenants are named, each line of what works for one begins with
+//! its name, before anything that a guest could write, and waits among its own
+//! lines only.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::io::IsTerminal;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use sandbox::HOST_CALLS;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Format, Json, Writer};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -26,7 +29,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::LogFormat;
 use crate::tenant::Tenant;
 
-/// Lines that wait to be written. A guest's line has up to 8 KiB.
+/// Lines that wait to be written, of each tenant. A guest's line has up to 8 KiB.
 const WAITING_LINES: usize = 1000;
 
 /// How long the end of the process waits for the last lines.
@@ -37,22 +40,50 @@ const SAY_DROPPED: Duration = Duration::from_secs(60);
 
 /// The running log; dropping it writes what still waits, if anybody reads.
 pub struct Log {
-    worker: Option<WorkerGuard>,
+    workers: Vec<WorkerGuard>,
     dropped: DroppedLines,
 }
 
 /// Counts the lines that could not wait to be written.
 #[derive(Debug, Clone)]
-pub struct DroppedLines(ErrorCounter);
+pub struct DroppedLines(Arc<[ErrorCounter]>);
 
-/// Starts the log.
-#[must_use]
-pub fn start(level: LevelFilter, format: LogFormat) -> Log {
-    let (writer, worker) = NonBlockingBuilder::default()
+/// Lines that wait: where tenants are named, each tenant's for themselves, so that
+/// one who says much loses lines of nobody else.
+struct Queues {
+    of_tenants: HashMap<Tenant, NonBlocking>,
+    others: NonBlocking,
+}
+
+impl MakeWriter<'_> for Queues {
+    type Writer = NonBlocking;
+
+    fn make_writer(&self) -> NonBlocking {
+        let own = whose().and_then(|tenant| self.of_tenants.get(&tenant));
+        own.unwrap_or(&self.others).clone()
+    }
+}
+
+fn queue() -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING_LINES)
-        .finish(std::io::stderr());
-    let dropped = DroppedLines(writer.error_counter());
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+        .finish(std::io::stderr())
+}
+
+/// Starts the log. `tenants` are those whose lines will bear their names.
+#[must_use]
+pub fn start(level: LevelFilter, format: LogFormat, tenants: &[Tenant]) -> Log {
+    let (others, worker) = queue();
+    let (mut workers, mut counters) = (vec![worker], vec![others.error_counter()]);
+    let mut of_tenants = HashMap::new();
+    for tenant in tenants {
+        let (own, worker) = queue();
+        counters.push(own.error_counter());
+        workers.push(worker);
+        of_tenants.insert(tenant.clone(), own);
+    }
+    let dropped = DroppedLines(counters.into());
+    let lines = tracing_subscriber::fmt::layer().with_writer(Queues { of_tenants, others });
     let lines = match format {
         LogFormat::Text => lines
             .with_ansi(std::io::stderr().is_terminal())
@@ -81,23 +112,47 @@ pub fn start(level: LevelFilter, format: LogFormat) -> Log {
     // The standard hook writes to stderr itself, past the format, and waits
     // where nobody reads.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    Log {
-        worker: Some(worker),
-        dropped,
-    }
+    Log { workers, dropped }
 }
 
 thread_local! {
     /// Whom this thread works for.
-    static TENANT: OnceCell<Tenant> = const { OnceCell::new() };
+    static TENANT: RefCell<Option<Tenant>> = const { RefCell::new(None) };
 }
 
-/// From here on this thread's lines bear the name of the tenant. The first one
-/// stays.
+/// From here on this thread's lines bear the name of the tenant.
 pub fn this_thread_is_of(tenant: &Tenant) {
-    TENANT.with(|of| {
-        let _ = of.set(tenant.clone());
-    });
+    TENANT.set(Some(tenant.clone()));
+}
+
+/// Whose name this thread's lines bear now.
+#[must_use]
+pub fn whose() -> Option<Tenant> {
+    // At a thread's end it may be gone already.
+    let tenant = TENANT.try_with(|tenant| tenant.borrow().clone());
+    tenant.ok().flatten()
+}
+
+/// Does something whose lines bear the name of the tenant, if there is one, on a
+/// thread that works for several.
+pub fn on_behalf_of<T>(tenant: Option<&Tenant>, work: impl FnOnce() -> T) -> T {
+    let _restore = Restore(TENANT.replace(tenant.cloned()));
+    work()
+}
+
+/// The same for what takes its turns with others.
+pub fn turns_of<F: Future>(tenant: Option<Tenant>, work: F) -> impl Future<Output = F::Output> {
+    let mut work = Box::pin(work);
+    poll_fn(move |context| on_behalf_of(tenant.as_ref(), || work.as_mut().poll(context)))
+}
+
+/// Whoever panics does not keep the thread.
+struct Restore(Option<Tenant>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        TENANT.set(self.0.take());
+    }
 }
 
 /// Writes `begin` with the name of this thread's tenant, where it has one.
@@ -105,12 +160,10 @@ fn begin_with_tenant(
     writer: &mut Writer<'_>,
     begin: impl FnOnce(&mut Writer<'_>, &str) -> fmt::Result,
 ) -> fmt::Result {
-    // At a thread's end it may be gone already.
-    let written = TENANT.try_with(|tenant| match tenant.get() {
+    match whose() {
         Some(tenant) => begin(writer, tenant.name()),
         None => Ok(()),
-    });
-    written.unwrap_or(Ok(()))
+    }
 }
 
 /// Time, level, where from, whose, what.
@@ -197,7 +250,8 @@ impl DroppedLines {
     /// So many since the start.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.dropped_lines() as u64
+        let counters = self.0.iter();
+        counters.map(|counter| counter.dropped_lines() as u64).sum()
     }
 
     /// Says so in the log, once a minute at most, until it is dropped. Where
@@ -223,10 +277,10 @@ impl Drop for Log {
     /// The worker's own guard waits for more than a second where nobody reads,
     /// and by then the gateway has killed us.
     fn drop(&mut self) {
-        let worker = self.worker.take();
+        let workers = std::mem::take(&mut self.workers);
         let (written, wait) = mpsc::channel();
         std::thread::spawn(move || {
-            drop(worker);
+            drop(workers);
             let _ = written.send(());
         });
         let _ = wait.recv_timeout(LAST_LINES);

@@ -38,6 +38,206 @@ declare module 'apisix:filter/configuration@0.1.0' {
   export function configure(text: string): void;
 }
 
+declare module 'apisix:filter/http@0.1.0' {
+  /**
+   * Sends a request and waits for the whole response.
+   */
+  export function send(request: Request): Response;
+  export type HeaderEntry = import('apisix:filter/types@0.1.0').HeaderEntry;
+  /**
+   * Why there is no response. The text is meant for the filter's author and
+   * the operator.
+   */
+  export type Error = ErrorDenied | ErrorInvalid | ErrorLimit | ErrorWrongPhase | ErrorUnresolvable | ErrorUnreachable | ErrorTimeout | ErrorProtocol | ErrorOther;
+  /**
+   * The operator did not grant this address, method or port.
+   */
+  export interface ErrorDenied {
+    tag: 'denied',
+    val: string,
+  }
+  /**
+   * The request cannot be sent as HTTP. Nothing was sent.
+   */
+  export interface ErrorInvalid {
+    tag: 'invalid',
+    val: string,
+  }
+  /**
+   * A limit of the runner was reached: requests or waiting of this call,
+   * or the bytes of a body.
+   */
+  export interface ErrorLimit {
+    tag: 'limit',
+    val: string,
+  }
+  /**
+   * There is no call to which the request could belong.
+   */
+  export interface ErrorWrongPhase {
+    tag: 'wrong-phase',
+    val: string,
+  }
+  /**
+   * The name of the host is not known.
+   */
+  export interface ErrorUnresolvable {
+    tag: 'unresolvable',
+    val: string,
+  }
+  /**
+   * No connection could be made, or it was lost.
+   */
+  export interface ErrorUnreachable {
+    tag: 'unreachable',
+    val: string,
+  }
+  /**
+   * No whole response within the time.
+   */
+  export interface ErrorTimeout {
+    tag: 'timeout',
+    val: string,
+  }
+  /**
+   * What came is no HTTP, or the certificate is not one to be trusted.
+   */
+  export interface ErrorProtocol {
+    tag: 'protocol',
+    val: string,
+  }
+  /**
+   * Anything that a later 0.1.x runner cannot say with the cases above.
+   */
+  export interface ErrorOther {
+    tag: 'other',
+    val: string,
+  }
+  /**
+   * What is sent.
+   */
+  export interface Request {
+    /**
+     * In upper case, such as `GET`.
+     */
+    method: string,
+    /**
+     * The whole of it: `https://auth.example/check?user=7`.
+     */
+    url: string,
+    /**
+     * Sent in this order. `host` and what says where the message ends are
+     * written by the runner: `invalid` here.
+     */
+    headers: Array<HeaderEntry>,
+    /**
+     * None for a request without one.
+     */
+    body?: Uint8Array,
+    /**
+     * How long to wait for the whole response, in milliseconds, at least
+     * 1. Can only shorten what the operator allows.
+     */
+    timeoutMs?: number,
+  }
+  /**
+   * What came back, whatever its status: redirects are not followed.
+   */
+  export interface Response {
+    /**
+     * 200 to 599.
+     */
+    status: number,
+    /**
+     * In the order received; bytes that are not UTF-8 show as U+FFFD.
+     */
+    headers: Array<HeaderEntry>,
+    /**
+     * All of it.
+     */
+    body: Uint8Array,
+  }
+}
+
+declare module 'apisix:filter/key-value@0.1.0' {
+  /**
+   * The value under a key; none when there is none or its lifetime is over.
+   */
+  export function get(key: string): Uint8Array | undefined;
+  /**
+   * Sets a value, with a lifetime in milliseconds or until it is removed.
+   * What was there before is gone, its lifetime too.
+   */
+  export function set(key: string, value: Uint8Array, lifetimeMs: bigint | undefined): void;
+  /**
+   * Removes a value; nothing happens when there is none.
+   */
+  export function remove(key: string): void;
+  /**
+   * Adds to a number and returns the sum. A key that is not there counts as
+   * 0 and gets this lifetime; one that is there keeps its own, so that a
+   * counter with a lifetime counts what happens in a fixed window. The
+   * number is a value like others, in decimal digits: `get` shows `42`.
+   */
+  export function increment(key: string, by: bigint, lifetimeMs: bigint | undefined): bigint;
+  /**
+   * Why the store did not do what was asked. Nothing was changed.
+   */
+  export type Error = ErrorDenied | ErrorInvalid | ErrorLimit | ErrorNotANumber | ErrorUnavailable | ErrorWrongPhase | ErrorOther;
+  /**
+   * The operator did not grant the store.
+   */
+  export interface ErrorDenied {
+    tag: 'denied',
+    val: string,
+  }
+  /**
+   * An argument cannot be used.
+   */
+  export interface ErrorInvalid {
+    tag: 'invalid',
+    val: string,
+  }
+  /**
+   * A limit was reached: calls or waiting of this call, bytes of a value,
+   * or what the store holds.
+   */
+  export interface ErrorLimit {
+    tag: 'limit',
+    val: string,
+  }
+  /**
+   * `increment` found a value that is no number, or the sum would not
+   * fit into 64 bits.
+   */
+  export interface ErrorNotANumber {
+    tag: 'not-a-number',
+    val: string,
+  }
+  /**
+   * The store cannot be reached. Whether something was changed is not
+   * known.
+   */
+  export interface ErrorUnavailable {
+    tag: 'unavailable',
+    val: string,
+  }
+  /**
+   * There is no call to which this could belong.
+   */
+  export interface ErrorWrongPhase {
+    tag: 'wrong-phase',
+    val: string,
+  }
+  /**
+   * Anything that a later 0.1.x runner cannot say with the cases above.
+   */
+  export interface ErrorOther {
+    tag: 'other',
+    val: string,
+  }
+}
+
 declare module 'apisix:filter/log@0.1.0' {
   /**
    * Writes one line. Control characters are escaped (a line feed becomes
@@ -82,6 +282,18 @@ declare module 'apisix:filter/plugin@0.1.0' {
    * the same as text.
    */
   export function configurationBytes(): Uint8Array;
+}
+
+declare module 'apisix:filter/random@0.1.0' {
+  /**
+   * So many random bytes, at most 65,536, else `limit`.
+   */
+  export function getBytes(len: number): Uint8Array;
+  /**
+   * A random number, each of them as likely as any other.
+   */
+  export function getU64(): bigint;
+  export type Error = import('apisix:filter/types@0.1.0').Error;
 }
 
 declare module 'apisix:filter/request-handler@0.1.0' {
@@ -406,6 +618,15 @@ declare module 'apisix:filter/response@0.1.0' {
   export type Error = import('apisix:filter/types@0.1.0').Error;
   export type HeaderEntry = import('apisix:filter/types@0.1.0').HeaderEntry;
   export type HeaderEntryBytes = import('apisix:filter/types@0.1.0').HeaderEntryBytes;
+}
+
+declare module 'apisix:filter/secrets@0.1.0' {
+  /**
+   * The text that a name stands for. `denied` for a name that the operator
+   * did not grant.
+   */
+  export function get(name: string): string;
+  export type Error = import('apisix:filter/types@0.1.0').Error;
 }
 
 declare module 'apisix:filter/types@0.1.0' {

@@ -124,8 +124,9 @@ pub(crate) fn check_yaml(place: &str, text: &str) {
 }
 
 /// Top-level keys of conf/config.yaml.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 15] = [
     "socket",
+    "modules",
     "logging",
     "limits",
     "ceilings",
@@ -133,7 +134,12 @@ const SETTINGS: [&str; 9] = [
     "admin",
     "plugins",
     "on_error",
-    "connections",
+    "grants",
+    "integrity",
+    "key_value",
+    "confinement",
+    "isolation",
+    "tenants",
 ];
 
 struct Nothing;

@@ -6,7 +6,9 @@ import { generateGuestTypes } from "@bytecodealliance/jco-transpile";
 
 const [, , mode, wit, file] = process.argv;
 
-const made = await generateGuestTypes(wit, { name: "filter", worldName: "filter" });
+// What has to be granted too, for those who import it beside the wrapper.
+const world = "filter-with-services";
+const made = await generateGuestTypes(wit, { name: world, worldName: world });
 const interfaces = Object.entries(made).filter(([name]) => name.startsWith("interfaces/"));
 const text = (bytes) =>
   Buffer.from(bytes)

@@ -20,9 +20,13 @@ pub mod configuration;
 #[cfg(feature = "stable")]
 pub mod core_modules;
 #[cfg(feature = "stable")]
+pub mod merged_metrics;
+#[cfg(feature = "stable")]
 pub mod outcomes;
 #[cfg(feature = "stable")]
 pub mod plugins;
+#[cfg(feature = "stable")]
+pub mod urls;
 
 /// How far an input got. A run in which nearly all were refused has attacked
 /// the first check and nothing behind it.
@@ -148,6 +152,22 @@ pub const TARGETS: &[Target] = &[
         words: components::WORDS,
         max_len: 8192,
         tried_by_tests: 200,
+    },
+    #[cfg(feature = "stable")]
+    Target {
+        name: "urls",
+        attack: urls::attack,
+        words: urls::WORDS,
+        max_len: 512,
+        tried_by_tests: 50_000,
+    },
+    #[cfg(feature = "stable")]
+    Target {
+        name: "merged_metrics",
+        attack: merged_metrics::attack,
+        words: merged_metrics::WORDS,
+        max_len: 1024,
+        tried_by_tests: 50_000,
     },
 ];
 

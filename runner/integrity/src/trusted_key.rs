@@ -45,12 +45,12 @@ impl fmt::Display for KeyId {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read.
-    #[error("the key {} cannot be read: {source}", .file.display())]
+    #[error("the key {} cannot be read: {reason}", .file.display())]
     Unreadable {
         /// Which.
         file: PathBuf,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Whoever has this key can sign; it has no business where modules run.
     #[error(
@@ -80,9 +80,9 @@ impl TrustedKey {
     /// # Errors
     /// [`KeyError`].
     pub fn read(file: &Path) -> Result<Self, KeyError> {
-        let text = read_text(file).map_err(|source| KeyError::Unreadable {
+        let text = read_text(file).map_err(|reason| KeyError::Unreadable {
             file: file.to_owned(),
-            source,
+            reason,
         })?;
         Self::parse(&text, &file.display().to_string())
     }

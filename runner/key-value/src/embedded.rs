@@ -59,9 +59,14 @@ impl Embedded {
             progress,
             flush_interval: settings.flush_interval,
         };
+        let thread_start = Arc::clone(&settings.thread_start);
+        let write = move || {
+            thread_start();
+            writer.run();
+        };
         std::thread::Builder::new()
             .name(format!("kv {tenant}"))
-            .spawn(move || writer.run())
+            .spawn(write)
             .map_err(|source| OpenError::Thread {
                 tenant: tenant.to_owned(),
                 source,

@@ -1,7 +1,9 @@
 //! What an operator can choose, with its defaults. Who reads it from where is
 //! not known here.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where the values of one tenant are, and how many there may be.
@@ -46,7 +48,7 @@ impl Default for Limits {
 }
 
 /// A file for each tenant.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EmbeddedSettings {
     /// Where `TENANT.kv` lies. It is made, for this user only, where it is
     /// missing; nobody else may be allowed to write to it.
@@ -58,6 +60,18 @@ pub struct EmbeddedSettings {
     /// How long an operation waits for a store that is not open yet, 2 s: on a
     /// reload the runner before this one has the file until it ends.
     pub open_wait: Duration,
+    /// What the thread that writes does first; nothing.
+    pub thread_start: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for EmbeddedSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedSettings")
+            .field("folder", &self.folder)
+            .field("flush_interval", &self.flush_interval)
+            .field("open_wait", &self.open_wait)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EmbeddedSettings {
@@ -67,6 +81,7 @@ impl EmbeddedSettings {
             folder: folder.into(),
             flush_interval: Duration::from_secs(1),
             open_wait: Duration::from_secs(2),
+            thread_start: Arc::new(|| {}),
         }
     }
 }
@@ -96,8 +111,8 @@ impl RedisSettings {
 }
 
 /// Without the address, which may hold a password.
-impl std::fmt::Debug for RedisSettings {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for RedisSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("RedisSettings")
             .field("timeout", &self.timeout)

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -32,11 +32,16 @@ impl Roots {
     }
 
     /// Those of this system, where OpenSSL finds them. One that cannot be read is
-    /// left out.
+    /// left out. They are read once: a process may give up their files after that.
     ///
     /// # Errors
     /// A sentence, where there is none at all.
     pub fn of_system() -> Result<Self, String> {
+        static OF_SYSTEM: OnceLock<Result<Roots, String>> = OnceLock::new();
+        OF_SYSTEM.get_or_init(Self::read_of_system).clone()
+    }
+
+    fn read_of_system() -> Result<Self, String> {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = Self::empty();
         roots.store.add_parsable_certificates(found.certs);

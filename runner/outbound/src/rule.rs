@@ -115,6 +115,11 @@ impl AllowRule {
         self.port
     }
 
+    /// The methods it allows.
+    pub fn methods(&self) -> impl Iterator<Item = &str> {
+        self.methods.iter().map(AsRef::as_ref)
+    }
+
     /// Where its host may lie beyond the public Internet.
     #[must_use]
     pub fn networks(&self) -> &[IpNet] {

@@ -13,7 +13,8 @@ use crate::config::{self, Config, Isolation, ProcessEnvironment};
 use crate::doors::Sockets;
 use crate::granting::Authorities;
 use crate::serving::{self, Circumstances};
-use crate::supervisor::{self, Supervision};
+use crate::supervisor::{self, Supervision, handover};
+use crate::tenant::Tenant;
 use crate::{second_wall, telemetry};
 
 /// Serves until SIGTERM or SIGINT.
@@ -36,7 +37,7 @@ pub fn run(options: &ServeOptions) -> Result<()> {
 
 /// One process for each tenant.
 fn keep_processes(options: &ServeOptions, config: &Config) -> Result<()> {
-    let log = telemetry::start(config.log_level, config.log_format);
+    let log = telemetry::start(config.log_level, config.log_format, &[]);
     block_on(async {
         let supervision = Supervision {
             file: options.config.as_deref().unwrap_or(Path::new("")),
@@ -55,23 +56,34 @@ fn serve_here(options: &ServeOptions, config: Config) -> Result<()> {
     // A thread that is there already would stay outside of it.
     let wall = second_wall::of(&config, !options.supervised);
     let raised = wall.as_ref().map(confinement::Wall::raise_early);
-    let log = telemetry::start(config.log_level, config.log_format);
+    let tenants = config.tenants.iter().filter(|_| config.names_tenants);
+    let tenants: Vec<Tenant> = tenants.map(|of| of.tenant.clone()).collect();
+    let log = telemetry::start(config.log_level, config.log_format, &tenants);
+    if let [only] = &tenants[..] {
+        telemetry::this_thread_is_of(only);
+    }
     if let Some(raised) = &raised {
         second_wall::say(&config, raised)?;
     }
     block_on(async {
+        let sockets = match options.supervised {
+            true => Sockets::handed_over()?,
+            false => Sockets::Own,
+        };
+        let supervisor = sockets.supervisor()?;
         let circumstances = Circumstances {
             watch: options.watch,
-            sockets: match options.supervised {
-                true => Sockets::handed_over()?,
-                false => Sockets::Own,
-            },
+            sockets,
             launched,
             authorities,
             wall,
             dropped: log.dropped(),
         };
-        serving::serve(config, circumstances, stop_signal()?).await
+        let served = serving::serve(config, circumstances, stop_signal()?).await;
+        if let (Err(error), Some(supervisor)) = (&served, supervisor) {
+            handover::say_why(&supervisor, &format!("{error:#}"));
+        }
+        served
     })
 }
 
@@ -114,8 +126,10 @@ fn register_for_barriers() {
     drop(papaya::HashMap::<u32, u32>::new());
 }
 
-/// Done when the runner is told to stop.
+/// Done when the runner is told to stop. From here on SIGHUP ends nothing, though
+/// whoever looks for new modules then may not be there yet.
 fn stop_signal() -> Result<impl Future<Output = ()>> {
+    drop(signal(SignalKind::hangup())?);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -30,7 +30,8 @@ pub fn run(options: &TryOptions) -> Result<()> {
     let mut exchange = exchange(options)?;
     let provided = provided(options)?;
     let configuration = text_or_file(&options.conf).context("--conf")?;
-    let workshop = Workshop::open(&config, options.tenant.as_deref())?;
+    let tenant = config.tenant(options.tenant.as_deref());
+    let workshop = Workshop::open(&config, tenant.map_err(anyhow::Error::msg)?)?;
     let name = match &options.plugin {
         Some(name) => name.clone(),
         None => plugin_name(&options.file)?,

@@ -36,20 +36,31 @@ const WAITING: u32 = 4;
 /// How long the end of the process waits for what filters keep.
 const LAST_WRITE: Duration = Duration::from_millis(300);
 
+/// Bytes of a key in the store: a guest's 512, behind the name of its plugin,
+/// which is that of a file.
+const LONGEST_KEY: usize = 512 + 256;
+
 /// What the plugins of one tenant are granted.
 pub struct Granting {
-    others: Arc<Grants>,
-    named: BTreeMap<String, Arc<Grants>>,
+    others: OfPlugin,
+    named: BTreeMap<String, OfPlugin>,
     store: Option<Store>,
     /// Where requests and the store wait. `None` where nothing is granted that
     /// would.
     _services: Option<Services>,
 }
 
+/// What one plugin is granted.
+struct OfPlugin {
+    /// All but its part of the store, which bears its name.
+    reached: Grants,
+    /// Whether it has one.
+    keeps: bool,
+}
+
 /// What is opened once for a tenant.
 struct Opened<'a> {
     services: Option<&'a Services>,
-    store: Option<&'a Store>,
     authorities: &'a Authorities,
     system: Option<Resolver>,
 }
@@ -71,16 +82,20 @@ impl Granting {
         let needs_store = all().any(|plugin| plugin.grants.key_value);
         let needs_http = all().any(|plugin| plugin.grants.http.is_some());
         let services = match needs_store || needs_http {
-            true => Some(Services::start(thread_start)?),
+            true => Some(Services(Some(services(thread_start.clone())?))),
             false => None,
         };
         let store = match (&services, needs_store) {
-            (Some(services), true) => Some(open_store(config, key_value, services)?),
+            (Some(services), true) => Some(open_store(
+                config,
+                key_value,
+                services.handle()?,
+                &thread_start,
+            )?),
             _ => None,
         };
         let mut opened = Opened {
             services: services.as_ref(),
-            store: store.as_ref(),
             authorities,
             system: None,
         };
@@ -102,7 +117,12 @@ impl Granting {
     /// What the plugin of this name is granted.
     #[must_use]
     pub fn of(&self, name: &str) -> Arc<Grants> {
-        Arc::clone(self.named.get(name).unwrap_or(&self.others))
+        let granted = self.named.get(name).unwrap_or(&self.others);
+        let store = self.store.as_ref().filter(|_| granted.keeps);
+        Arc::new(Grants {
+            key_value: store.map(|store| Arc::new(KeyValuePort::new(store.clone(), name)) as _),
+            ..granted.reached.clone()
+        })
     }
 
     /// What the store of the tenant holds, where it has one that counts.
@@ -125,27 +145,18 @@ impl Granting {
     }
 }
 
-/// The runtime of services. Within another it must not be waited for, so it ends
-/// in the background, also where a start fails behind it.
+/// A runtime of its own. `None` only while it is dropped.
 struct Services(Option<Runtime>);
 
 impl Services {
-    fn start(thread_start: ThreadStart) -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("services")
-            .on_thread_start(move || thread_start.run())
-            .enable_all()
-            .build()?;
-        Ok(Services(Some(runtime)))
-    }
-
     fn handle(&self) -> Result<&Handle> {
-        let runtime = self.0.as_ref().context("the services have ended")?;
-        Ok(runtime.handle())
+        let runtime = self.0.as_ref();
+        let handle = runtime.map(Runtime::handle);
+        handle.context("nothing to send requests with")
     }
 }
 
+/// A runtime within another must not be waited for, also where a start fails.
 impl Drop for Services {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
@@ -154,8 +165,17 @@ impl Drop for Services {
     }
 }
 
+fn services(thread_start: ThreadStart) -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("services")
+        .on_thread_start(move || thread_start.run())
+        .enable_all()
+        .build()
+}
+
 impl Opened<'_> {
-    fn grants(&mut self, granted: &config::Grants) -> Result<Arc<Grants>> {
+    fn grants(&mut self, granted: &config::Grants) -> Result<OfPlugin> {
         let http = match &granted.http {
             Some(http) => Some(self.client(http).context("grants.http")?),
             None => None,
@@ -167,23 +187,24 @@ impl Opened<'_> {
             };
             Arc::new(secrets.iter().filter_map(text).collect::<Secrets>())
         });
-        let store = self.store.filter(|_| granted.key_value);
-        Ok(Arc::new(Grants {
+        let reached = Grants {
             http: http.map(|client| Arc::new(OutboundPort::new(client)) as _),
-            key_value: store.map(|store| Arc::new(KeyValuePort(store.clone())) as _),
+            key_value: None,
             secrets,
             clock_resolution: granted.clock_resolution,
             random: match granted.fixed_random {
                 true => Randomness::Fixed,
                 false => Randomness::Real,
             },
-        }))
+        };
+        Ok(OfPlugin {
+            reached,
+            keeps: granted.key_value,
+        })
     }
 
     fn client(&mut self, grant: &HttpGrant) -> Result<Client> {
-        let Some(services) = self.services else {
-            bail!("nothing to send requests with");
-        };
+        let services = self.services.context("nothing to send requests with")?;
         let settings = Settings {
             rules: grant.allow.clone(),
             time: grant.time,
@@ -195,10 +216,8 @@ impl Opened<'_> {
             waiting: grant.concurrent.saturating_mul(WAITING),
         };
         let resolver = self.resolver(grant)?;
-        let roots = self
-            .authorities
-            .of(grant)
-            .map_err(|error| anyhow!("{error}"))?;
+        let roots = self.authorities.of(grant);
+        let roots = roots.map_err(|error| anyhow!("{error}"))?;
         let client = Client::new(settings, resolver, roots, services.handle()?.clone());
         client.map_err(anyhow::Error::msg)
     }
@@ -219,10 +238,11 @@ impl Opened<'_> {
 fn open_store(
     config: &TenantConfig,
     settings: &KeyValueSettings,
-    services: &Services,
+    services: &Handle,
+    thread_start: &ThreadStart,
 ) -> Result<Store> {
-    let services = services.handle()?;
     let limits = key_value::Limits {
+        max_key_bytes: LONGEST_KEY,
         max_bytes: config.key_value_size,
         ..key_value::Limits::default()
     };
@@ -243,7 +263,12 @@ fn open_store(
     let mut refusals = Vec::new();
     for folder in folders {
         let folder = own_folder(folder, &config.tenant);
-        match open(Backend::Embedded(EmbeddedSettings::in_folder(&folder))) {
+        let thread_start = thread_start.clone();
+        let embedded = EmbeddedSettings {
+            thread_start: Arc::new(move || thread_start.run()),
+            ..EmbeddedSettings::in_folder(&folder)
+        };
+        match open(Backend::Embedded(embedded)) {
             Ok(store) => {
                 tracing::info!("what filters keep is in {}", folder.display());
                 return Ok(store);

@@ -130,17 +130,40 @@ pub fn report(mut way: UnixStream, report: impl Fn(Topic) -> Result<String, Stri
     }
 }
 
+/// Says why this process ends, which nobody has asked.
+pub fn say_why(mut way: &UnixStream, reason: &str) {
+    let reason = reason.as_bytes();
+    let reason = &reason[..reason.len().min(LONGEST_REASON)];
+    let mut words = vec![UNASKED, 0];
+    words.extend((reason.len() as u32).to_le_bytes());
+    words.extend(reason);
+    // A supervisor that is gone needs to hear nothing.
+    let _ = way.write_all(&words);
+}
+
+/// The number of no question.
+const UNASKED: u8 = 0;
+
+/// Bytes of a reason.
+const LONGEST_REASON: usize = 4 << 10;
+
 /// The supervisor's end of the way to one process.
 pub struct Questions {
     way: UnixStream,
     number: u8,
+    /// Why it ends, if it said so.
+    last_words: Option<String>,
 }
 
 impl Questions {
     /// Over this way.
     #[must_use]
     pub fn new(way: UnixStream) -> Self {
-        Questions { way, number: 0 }
+        Questions {
+            way,
+            number: UNASKED,
+            last_words: None,
+        }
     }
 
     /// Asks, and waits for the report.
@@ -149,25 +172,45 @@ impl Questions {
     /// Where none comes in time, or something else does.
     pub fn ask(&mut self, topic: Topic) -> io::Result<Result<String, String>> {
         let end = Instant::now() + PATIENCE;
-        self.number = self.number.wrapping_add(1);
+        self.number = self.number.checked_add(1).unwrap_or(UNASKED + 1);
         self.way.set_write_timeout(Some(PATIENCE))?;
         self.way.write_all(&[topic.byte(), self.number])?;
         loop {
-            let mut head = [0; 6];
-            self.read(&mut head, end)?;
-            let [number, good, length @ ..] = head;
-            let length = u32::from_le_bytes(length);
-            if length > LARGEST_REPORT {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            let mut text = vec![0; length as usize];
-            self.read(&mut text, end)?;
+            let (number, good, text) = self.report(end)?;
             // One that came too late for its question is still to be read.
             if number == self.number {
-                let text = String::from_utf8_lossy(&text).into_owned();
-                return Ok(if good == 1 { Ok(text) } else { Err(text) });
+                return Ok(if good { Ok(text) } else { Err(text) });
             }
         }
+    }
+
+    /// Why the process ended, if it said so. Waits for nothing.
+    pub fn last_words(&mut self) -> Option<String> {
+        let now = Instant::now() + PATIENCE;
+        if self.last_words.is_none() && self.way.set_nonblocking(true).is_ok() {
+            // What is there is read, and not more.
+            while self.report(now).is_ok() {}
+            self.way.set_nonblocking(false).ok()?;
+        }
+        self.last_words.clone()
+    }
+
+    /// The next one: its number, whether it is good, its text.
+    fn report(&mut self, end: Instant) -> io::Result<(u8, bool, String)> {
+        let mut head = [0; 6];
+        self.read(&mut head, end)?;
+        let [number, good, length @ ..] = head;
+        let length = u32::from_le_bytes(length);
+        if length > LARGEST_REPORT {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut text = vec![0; length as usize];
+        self.read(&mut text, end)?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if number == UNASKED {
+            self.last_words = Some(text.chars().take(LONGEST_REASON).collect());
+        }
+        Ok((number, good == 1, text))
     }
 
     fn read(&mut self, mut into: &mut [u8], end: Instant) -> io::Result<()> {
@@ -229,6 +272,21 @@ mod tests {
         drop(questions);
         drop(late);
         reporter.join().expect("it ended");
+    }
+
+    #[test]
+    fn last_words_should_be_heard_whenever_they_come() {
+        for asked in [false, true] {
+            let (ours, theirs) = UnixStream::pair().expect("sockets");
+            let mut questions = Questions::new(ours);
+            assert_eq!(questions.last_words(), None);
+            say_why(&theirs, "no folder");
+            drop(theirs);
+            if asked {
+                assert!(questions.ask(Topic::Metrics).is_err());
+            }
+            assert_eq!(questions.last_words().as_deref(), Some("no folder"));
+        }
     }
 
     #[test]

@@ -36,15 +36,13 @@ fn add(families: &mut BTreeMap<String, Family>, tenant: &str, text: &str) {
     let mut has_head = false;
     for line in text.lines() {
         if let Some(comment) = line.strip_prefix("# ") {
-            let Some(name) = comment.split(' ').nth(1) else {
+            let Some(name) = family_of(comment) else {
+                current = None;
                 continue;
             };
             if current != Some(name) {
                 has_head = families.contains_key(name);
-                current = NAMESPACES
-                    .iter()
-                    .any(|space| name.starts_with(space))
-                    .then_some(name);
+                current = Some(name);
             }
             if let Some(name) = current.filter(|_| !has_head) {
                 let family = families.entry(name.to_owned()).or_default();
@@ -60,8 +58,22 @@ fn add(families: &mut BTreeMap<String, Family>, tenant: &str, text: &str) {
     }
 }
 
+/// The name in `HELP name text` or `TYPE name kind`, where a process may speak of
+/// it.
+fn family_of(comment: &str) -> Option<&str> {
+    let rest = comment
+        .strip_prefix("HELP ")
+        .or(comment.strip_prefix("TYPE "))?;
+    let (name, _) = rest.split_once(' ')?;
+    let ours = NAMESPACES.iter().any(|space| name.starts_with(space));
+    let whole = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (ours && whole).then_some(name)
+}
+
 /// The sample with the tenant's label; `None` where it is about another, or
-/// about something else than `family`.
+/// about something else than `family`, or not as we write samples.
 fn of_tenant(line: &str, family: &str, tenant: &str) -> Option<String> {
     let rest = line.strip_prefix(family)?;
     let at = rest.find(['{', ' '])?;
@@ -71,9 +83,9 @@ fn of_tenant(line: &str, family: &str, tenant: &str) -> Option<String> {
     }
     let label = format!("tenant=\"{tenant}\"");
     let Some(labels) = rest.strip_prefix('{') else {
-        return Some(format!("{family}{suffix}{{{label}}}{rest}"));
+        return is_value(rest).then(|| format!("{family}{suffix}{{{label}}}{rest}"));
     };
-    match names_tenant(labels)? {
+    match named_tenant(labels)? {
         Some(named) if named == tenant => Some(line.to_owned()),
         Some(_) => None,
         None => Some(format!("{family}{suffix}{{{label},{labels}")),
@@ -81,23 +93,44 @@ fn of_tenant(line: &str, family: &str, tenant: &str) -> Option<String> {
 }
 
 /// The value of the label `tenant` in `a="b",c="d"} 1`, where there is one.
-/// `None` where these are no labels, or it stands there twice.
-fn names_tenant(mut labels: &str) -> Option<Option<&str>> {
+/// `None` where that is not what follows, or it stands there twice.
+fn named_tenant(mut labels: &str) -> Option<Option<&str>> {
     let mut tenant = None;
-    while !labels.starts_with('}') {
+    loop {
         let (name, rest) = labels.split_once("=\"")?;
-        let mut escaped = false;
-        let end = rest.find(|character| {
-            let ends = character == '"' && !escaped;
-            escaped = character == '\\' && !escaped;
-            ends
-        })?;
-        if name.trim() == "tenant" && tenant.replace(&rest[..end]).is_some() {
+        let is_name = |name: &str| {
+            name.bytes()
+                .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        };
+        let end = end_of_value(rest)?;
+        if name.is_empty() || !is_name(name) {
             return None;
         }
-        labels = rest[end + 1..].trim_start_matches(',');
+        if name == "tenant" && tenant.replace(&rest[..end]).is_some() {
+            return None;
+        }
+        let rest = &rest[end + 1..];
+        match rest.strip_prefix(',') {
+            Some(more) => labels = more,
+            None => return is_value(rest.strip_prefix('}')?).then_some(tenant),
+        }
     }
-    Some(tenant)
+}
+
+/// Where the quotation mark is that ends a value.
+fn end_of_value(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.find(|character| {
+        let ends = character == '"' && !escaped;
+        escaped = character == '\\' && !escaped;
+        ends
+    })
+}
+
+/// A space and a number.
+fn is_value(text: &str) -> bool {
+    let value = text.strip_prefix(' ').map(str::parse::<f64>);
+    matches!(value, Some(Ok(_)))
 }
 
 #[cfg(test)]
@@ -131,6 +164,10 @@ mod tests {
             ("other{tenant=\"a\"} 1", None),
             ("wasm_runner_x{p=\"", None),
             ("wasm_runner_x", None),
+            ("wasm_runner_x{p/\"1\"} 1", None),
+            ("wasm_runner_x{p=\"1\"tenant=\"b\"} 1", None),
+            ("wasm_runner_x{p=\"1\"} 1 # {tenant=\"b\"}", None),
+            ("wasm_runner_x x", None),
             (
                 "wasm_runner_x{p=\"\\\\\"} 1",
                 Some("wasm_runner_x{tenant=\"a\",p=\"\\\\\"} 1"),

@@ -17,7 +17,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use futures_util::future::join_all;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,7 +32,7 @@ use crate::doors;
 use crate::listener::Listener;
 use crate::metrics::AllMetrics;
 use crate::metrics::Levels;
-use crate::telemetry::DroppedLines;
+use crate::telemetry::{self, DroppedLines};
 use crate::tenant::Tenant;
 
 /// Between the end of a process and the next start: doubled each time it ends
@@ -71,7 +71,7 @@ pub struct Supervision<'a> {
 /// done.
 ///
 /// # Errors
-/// Where a socket cannot be opened.
+/// Where a socket cannot be opened, and where no tenant can be served.
 pub async fn keep(
     config: &Config,
     supervision: Supervision<'_>,
@@ -83,23 +83,31 @@ pub async fn keep(
         watch,
         dropped,
     } = supervision;
-    let mut wards = Vec::new();
+    let (mut wards, mut not_served) = (Vec::new(), Vec::new());
     let mut ownerships = doors::ownerships(config).into_iter();
     for tenant in &config.tenants {
         let sockets = tenant.sockets.iter().zip(&mut ownerships);
         if !tenant.missing.is_empty() {
             // Its sockets might be given to the wrong user.
-            let (name, missing) = (&tenant.tenant, tenant.missing.join("; "));
-            tracing::error!("tenant {name} is not served: {missing}");
+            let line = not_served_line(&tenant.tenant, &tenant.missing.join("; "));
+            telemetry::on_behalf_of(Some(&tenant.tenant), || tracing::error!("{line}"));
+            not_served.push(line);
             sockets.for_each(drop);
             continue;
         }
-        let listeners = sockets.map(|(settings, ownership)| doors::listen(settings, &ownership));
+        let listeners = sockets.map(|(settings, ownership)| {
+            let listen = || doors::listen(settings, &ownership);
+            telemetry::on_behalf_of(Some(&tenant.tenant), listen)
+        });
         let listeners = listeners.collect::<Result<_>>()?;
         wards.push(Ward::new(tenant, file, watch, listeners, env)?);
     }
+    if wards.is_empty() {
+        bail!("{}", not_served.join("; "));
+    }
     let pages = AllProcesses {
         reached: wards.iter().map(Ward::reached).collect(),
+        not_served,
         dropped,
     };
     let admin = config.admin.as_ref();
@@ -110,7 +118,10 @@ pub async fn keep(
         stop.await;
         stop_all.send_replace(true);
     };
-    let wards = wards.into_iter().map(|ward| ward.keep(stopped.clone()));
+    let wards = wards.into_iter().map(|ward| {
+        let tenant = ward.tenant.clone();
+        telemetry::turns_of(Some(tenant), ward.keep(stopped.clone()))
+    });
     tokio::join!(stop, join_all(wards));
     Ok(())
 }
@@ -317,7 +328,15 @@ impl Reached {
     }
 
     fn lose(&self, how: &str) {
-        self.put(Err(format!("its process is gone: {how}")));
+        let mut questions = self
+            .questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let last_words = questions.as_mut().ok().and_then(Questions::last_words);
+        *questions = Err(match last_words {
+            Some(reason) => not_served_line(&self.tenant, &reason),
+            None => format!("its process is gone: {how}"),
+        });
     }
 
     fn ask(&self, topic: Topic) -> Result<Result<String, String>, String> {
@@ -325,18 +344,28 @@ impl Reached {
             .questions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let asked = questions
-            .as_mut()
-            .map_err(|reason| reason.clone())?
-            .ask(topic);
-        asked.map_err(|error| format!("its process does not answer: {error}"))
+        let questions = questions.as_mut().map_err(|reason| reason.clone())?;
+        let asked = questions.ask(topic);
+        asked.map_err(|error| match questions.last_words() {
+            Some(reason) => not_served_line(&self.tenant, &reason),
+            None => format!("its process does not answer: {error}"),
+        })
     }
+}
+
+/// As the process of all tenants says it.
+fn not_served_line(tenant: &Tenant, reason: &str) -> String {
+    let begin = format!("tenant {tenant} is not served: ");
+    let reason = reason.strip_prefix(&begin).unwrap_or(reason);
+    format!("{begin}{reason}")
 }
 
 /// What the processes of all tenants say.
 pub struct AllProcesses {
     /// One for each tenant.
     pub reached: Vec<Arc<Reached>>,
+    /// A line for each tenant without a process.
+    pub not_served: Vec<String>,
     /// Lines that this process could not write.
     pub dropped: DroppedLines,
 }
@@ -366,6 +395,9 @@ impl Content for AllProcesses {
 
     fn readiness(&self) -> Result<String, String> {
         let (mut good, mut missing) = (String::new(), String::new());
+        for line in &self.not_served {
+            missing.push_str(&format!("{}\n", one_line(line)));
+        }
         for reached in &self.reached {
             let tenant = &reached.tenant;
             let (into, text) = match reached.ask(Topic::Readiness) {
@@ -376,6 +408,10 @@ impl Content for AllProcesses {
             // Whoever wrote them is within a tenant.
             let about = format!("tenant {tenant}: ");
             for line in text.lines() {
+                if line.starts_with(&not_served_line(tenant, "")) {
+                    into.push_str(&format!("{}\n", one_line(line)));
+                    continue;
+                }
                 let line = line.strip_prefix(&about).unwrap_or(line);
                 into.push_str(&format!("{about}{}\n", one_line(line)));
             }

@@ -122,9 +122,8 @@ impl Workshop {
     ///
     /// # Errors
     /// Where the engine does not start.
-    pub fn open(config: &Config, tenant: Option<&str>) -> Result<Self> {
-        let cache = &config.cache;
-        let config = config.tenant(tenant).map_err(anyhow::Error::msg)?.clone();
+    pub fn open(config: &Config, tenant: &TenantConfig) -> Result<Self> {
+        let (cache, config) = (&config.cache, tenant.clone());
         let witness = Witness::install()?;
         let settings = EngineSettings {
             instances: PLACES,
@@ -164,7 +163,21 @@ impl Workshop {
             let mib = limit >> 20;
             bail!("{shown} has more than {mib} MiB, the most that limits.module_mib allows");
         }
-        let mut settings = self.config.plugins.of(name).settings.clone();
+        let candidate = self.load_of(&self.config, wasm, name);
+        candidate.with_context(|| format!("{shown} cannot be loaded"))
+    }
+
+    /// Loads a module of a tenant.
+    ///
+    /// # Errors
+    /// Where it is no filter, in its author's terms.
+    pub fn load_of(
+        &self,
+        tenant: &TenantConfig,
+        wasm: Vec<u8>,
+        name: &str,
+    ) -> Result<Candidate<'_>> {
+        let mut settings = tenant.plugins.of(name).settings.clone();
         settings.snapshot = SnapshotPolicy::Off;
         settings.instances = sandbox::InstancePolicy::Fresh;
         // It may ask for all there is; none of it leads outside.
@@ -172,11 +185,9 @@ impl Workshop {
         settings.grants = Provided::default().grants(&granted);
         let started = Instant::now();
         let loading = Plugin::load(&self.engine, name, wasm, settings, None);
-        let loaded = self.runtime.block_on(loading);
-        let plugin = loaded.with_context(|| format!("{shown} cannot be loaded"))?;
         Ok(Candidate {
             workshop: self,
-            plugin,
+            plugin: self.runtime.block_on(loading)?,
             granted,
             loaded_in: started.elapsed(),
         })

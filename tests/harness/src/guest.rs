@@ -59,6 +59,31 @@ impl Guest {
         }
     }
 
+    /// The same for WASI preview 1, whose adapter allocates in the guest, pages at
+    /// a time, so the allocator has to be one. Its room begins at 64 KiB and
+    /// ends with the memory, at 512 KiB.
+    #[must_use]
+    pub fn for_preview_1(items: &str, configure: &str, on_request: &str) -> Self {
+        let room = "(global $room (mut i32) (i32.const 65536))";
+        let mut guest = Self::request_filter(&format!("{items} {room}"), configure, on_request);
+        guest.wat = guest
+            .wat
+            .replace(
+                r#"(memory (export "memory") 1)"#,
+                r#"(memory (export "memory") 8)"#,
+            )
+            .replace(
+                "(result i32) i32.const 1024)",
+                "(result i32) (local $at i32)
+                   (local.set $at (i32.and
+                     (i32.add (global.get $room) (i32.sub (local.get 2) (i32.const 1)))
+                     (i32.sub (i32.const 0) (local.get 2))))
+                   (global.set $room (i32.add (local.get $at) (local.get 3)))
+                   (local.get $at))",
+            );
+        guest
+    }
+
     /// The same against another interface: `wit` is replaced by its second
     /// half wherever its first stands, in the interface and in the module.
     #[must_use]

@@ -1,11 +1,13 @@
 //! `siege`: hostile filters and good ones in front of the real runner, under
-//! load, and modules that change under it. `./just attack`, `./just soak MINUTES`
-//! and `./just swaps` build both in release mode and run it.
+//! load, modules that change under it, and tenants with very different loads.
+//! `./just attack`, `./just soak MINUTES`, `./just swaps` and `./just noisy` build
+//! both in release mode and run it.
 
 mod attack;
 mod calls;
 mod connection;
 mod crowd;
+mod noisy;
 mod runner;
 mod soak;
 mod swaps;
@@ -37,6 +39,8 @@ enum What {
     Attack(attack::Options),
     /// A long time of everything, with restarts at its beginning.
     Soak(soak::Options),
+    /// A tenant with ten times the load of another.
+    Noisy(noisy::Options),
     /// A module that is replaced again and again while others call it.
     Swaps(swaps::Options),
 }
@@ -70,6 +74,7 @@ async fn run(cli: &Cli) -> Result<bool> {
     match &cli.what {
         What::Attack(options) => attack::run(&runner, options).await,
         What::Soak(options) => soak::run(&runner, options).await,
+        What::Noisy(options) => noisy::run(&runner, options).await,
         What::Swaps(options) => swaps::run(&runner, options).await,
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Site {
     folder: TempDir,
     /// Further arguments of the runner.
     options: &'static [&'static str],
+    /// Whose modules there are, where the configuration says so.
+    tenants: &'static [&'static str],
 }
 
 impl Site {
@@ -52,6 +54,7 @@ impl Site {
             binary: binary.to_owned(),
             folder: tempfile::tempdir()?,
             options,
+            tenants: &[],
         };
         std::fs::create_dir(site.modules())?;
         fill(&site.modules())?;
@@ -59,12 +62,42 @@ impl Site {
         Ok(site)
     }
 
+    /// With the good filters for each of these tenants.
+    pub(crate) fn of_tenants(
+        binary: &Path,
+        tenants: &'static [&'static str],
+        isolation: &str,
+    ) -> Result<Self> {
+        let good = |modules: &Path| Ok(guests::write_good_modules(modules)?);
+        let mut site = Site::of(binary, &[], good)?;
+        site.tenants = tenants;
+        let modules = site.modules();
+        let mut text = format!("isolation: {isolation}\ntenants:\n");
+        for tenant in tenants {
+            text += &format!(
+                "- name: {tenant}\n  modules: {}\n  sockets: [{{file: {}}}]\n",
+                modules.display(),
+                site.socket_of(tenant).display()
+            );
+        }
+        std::fs::write(site.config(), text)?;
+        Ok(site)
+    }
+
+    /// Where a tenant's gateway connects.
+    pub(crate) fn socket_of(&self, tenant: &str) -> PathBuf {
+        self.folder.path().join(format!("{tenant}.sock"))
+    }
+
     pub(crate) fn modules(&self) -> PathBuf {
         self.folder.path().join("modules")
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.folder.path().join("runner.sock")
+        match self.tenants.first() {
+            Some(tenant) => self.socket_of(tenant),
+            None => self.folder.path().join("runner.sock"),
+        }
     }
 
     pub(crate) fn admin(&self) -> PathBuf {
@@ -81,10 +114,12 @@ impl Site {
         // socket may be there already.
         let before = socket_number(&self.socket());
         let (mut output, stdout) = std::io::pipe()?;
-        let child = Command::new(&self.binary)
-            .arg("serve")
-            .arg("--modules")
-            .arg(self.modules())
+        let mut command = Command::new(&self.binary);
+        command.arg("serve");
+        if self.tenants.is_empty() {
+            command.arg("--modules").arg(self.modules());
+        }
+        let child = command
             .arg("--config")
             .arg(self.config())
             .args(self.options)

@@ -376,7 +376,7 @@ fn no_tenant_should_see_what_is_anothers() {
             }
         }
     });
-    let written = kept_in(&stores.server);
+    let written = keys_in(&stores.server);
     assert_eq!(written.len(), keys.len());
     for key in written {
         let rest = key.strip_prefix("apisix-filter:{a}:");
@@ -404,7 +404,7 @@ fn a_closed_store_should_say_so() {
 }
 
 /// All keys of all tenants.
-fn kept_in(server: &crate::RedisServer) -> Vec<String> {
+fn keys_in(server: &crate::RedisServer) -> Vec<String> {
     let client = redis::Client::open(server.address()).expect("address");
     let mut connection = client.get_connection().expect("connection");
     redis::cmd("KEYS")

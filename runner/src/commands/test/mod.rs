@@ -51,7 +51,8 @@ pub fn run(options: &TestOptions) -> Result<()> {
         .map(|file| CaseFile::read(&file).map(|cases| (file, cases)))
         .collect::<Result<_>>()?;
     let config = config::load(options.config.as_deref(), None, &ProcessEnvironment)?;
-    let workshop = Workshop::open(&config, options.tenant.as_deref())?;
+    let tenant = config.tenant(options.tenant.as_deref());
+    let workshop = Workshop::open(&config, tenant.map_err(anyhow::Error::msg)?)?;
     let mut out = anstream::stdout();
     let mut suites = Vec::new();
     for (file, cases) in files {

@@ -30,27 +30,48 @@ const GOOD: [&str; 3] = ["probe", "rewrite", "stop"];
 /// # Panics
 /// Where the examples were not built, or a guest's file is not WebAssembly.
 pub fn write_modules(folder: &Path) -> std::io::Result<()> {
+    write_good_modules(folder)?;
+    plugins()
+        .values()
+        .try_for_each(|row| row.write_module(folder))
+}
+
+/// Fills a folder with the good filters.
+///
+/// # Errors
+/// The file's.
+///
+/// # Panics
+/// Where they were not built.
+pub fn write_good_modules(folder: &Path) -> std::io::Result<()> {
     for name in GOOD {
         let file = format!("{name}.wasm");
         std::fs::copy(modules::examples().join(&file), folder.join(&file))?;
     }
-    plugins()
-        .values()
-        .try_for_each(|row| row.write_module(folder))
+    Ok(())
 }
 
 /// The runner's configuration for them, with its admin listener on a unix
 /// socket.
 #[must_use]
 pub fn configuration(admin: &Path) -> String {
-    let mut text = format!(
-        "admin: {{listen: \"unix:{}\"}}\nplugins:\n",
-        admin.display()
-    );
-    for row in plugins().values().filter(|row| !row.settings.is_empty()) {
-        text.push_str(&format!("  {}: {}\n", row.plugin, row.settings));
-    }
-    text
+    let admin = admin.display();
+    format!(
+        "admin: {{listen: \"unix:{admin}\"}}\nplugins: {}\n",
+        settings()
+    )
+}
+
+/// What a configuration says of the plugins that need it, as YAML in one line:
+/// the value of `plugins`.
+#[must_use]
+pub fn settings() -> String {
+    let said = plugins();
+    let said = said.values().filter(|row| !row.settings.is_empty());
+    let said: Vec<String> = said
+        .map(|row| format!("{}: {}", row.plugin, row.settings))
+        .collect();
+    format!("{{{}}}", said.join(", "))
 }
 
 /// One row of each plugin.

@@ -1,5 +1,5 @@
-//! `runner check`: what a filter is and whether it can serve, before it stands
-//! in a folder of modules.
+//! What a filter is and whether it can serve, before it stands in a folder of
+//! modules.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,9 +8,8 @@ use anstyle::Style;
 use anyhow::Result;
 use sandbox::{Description, Import, Limits};
 
-use super::try_filter::{bytes, duration, plugin_name};
-use crate::cli::CheckOptions;
-use crate::config::{self, ProcessEnvironment};
+use crate::commands::try_filter::{bytes, duration, plugin_name};
+use crate::config::Config;
 use crate::trial::{Candidate, Workshop};
 
 const DIM: Style = Style::new().dimmed();
@@ -24,17 +23,15 @@ const FEW: usize = 12;
 ///
 /// # Errors
 /// Where it cannot be loaded: why, in its author's terms.
-pub fn run(options: &CheckOptions) -> Result<()> {
-    let config = config::load(options.config.as_deref(), None, &ProcessEnvironment)?;
-    let name = plugin_name(&options.file)?;
-    let tenant = options.tenant.as_deref();
+pub(super) fn run(file: &Path, config: &Config, tenant: Option<&str>) -> Result<()> {
+    let name = plugin_name(file)?;
     let of_tenant = config.tenant(tenant).map_err(anyhow::Error::msg)?;
     let limits = of_tenant.plugins.of(&name).settings.limits;
-    let workshop = Workshop::open(&config, tenant)?;
-    let candidate = workshop.load(&options.file, &name)?;
+    let workshop = Workshop::open(config, of_tenant)?;
+    let candidate = workshop.load(file, &name)?;
     let description = candidate.plugin.describe();
     let mut out = anstream::stdout();
-    identity(&mut out, &options.file, &name, &description)?;
+    identity(&mut out, file, &name, &description)?;
     interfaces(&mut out, &name, &description)?;
     costs(&mut out, &candidate, &description, &limits)?;
     Ok(())

@@ -1,0 +1,1 @@
+../../../examples-wasm/auth-callout/src/lib.rs

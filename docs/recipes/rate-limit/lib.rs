@@ -1,0 +1,1 @@
+../../../examples-wasm/rate-limit/src/lib.rs
