@@ -108,7 +108,6 @@ impl Rooms {
         let catalog = Arc::new(catalog);
         let here = tokio::runtime::Handle::current();
         let lifetime = config.configuration_lifetime;
-        let authorities = Authorities::read(&config);
         let key_value = config.key_value.clone();
         let authorities = Authorities::read(&config);
         let config = config.tenants.remove(0);

@@ -69,7 +69,6 @@ async fn a_version_should_be_freed_with_its_last_call() {
     let listed = PluginCatalog::list(&tenant, folder.path(), &metrics);
     let catalog = Arc::new(listed.expect("modules").0);
     let lifetime = config.configuration_lifetime;
-    let authorities = Authorities::read(&config);
     let key_value = config.key_value.clone();
     let authorities = Authorities::read(&config);
     let config = config.tenants.remove(0);
