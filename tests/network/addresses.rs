@@ -288,6 +288,7 @@ fn a_filter_should_reach_nothing_but_what_is_allowed() {
              network that filters do not reach; ask the operator to name its network in the rule \
              for it (",
         );
+        trial.stage.logs("plugin=fetch left_out=0");
         trial.stage.logs("10.1.2.3: ");
         trial.stage.logs("fd00::7: ");
         trial.town.names.add("moved.example", &[PUBLIC]);

@@ -52,8 +52,10 @@ pub struct Granting {
 
 /// What one plugin is granted.
 struct OfPlugin {
-    /// All but its part of the store, which bears its name.
+    /// All but what bears its name.
     reached: Grants,
+    /// Sends its requests, and those of the others that have the same grant.
+    client: Option<Client>,
     /// Whether it has one.
     keeps: bool,
 }
@@ -119,7 +121,9 @@ impl Granting {
     pub fn of(&self, name: &str) -> Arc<Grants> {
         let granted = self.named.get(name).unwrap_or(&self.others);
         let store = self.store.as_ref().filter(|_| granted.keeps);
+        let client = granted.client.clone();
         Arc::new(Grants {
+            http: client.map(|client| Arc::new(OutboundPort::new(client, name)) as _),
             key_value: store.map(|store| Arc::new(KeyValuePort::new(store.clone(), name)) as _),
             ..granted.reached.clone()
         })
@@ -176,7 +180,7 @@ fn services(thread_start: ThreadStart) -> io::Result<Runtime> {
 
 impl Opened<'_> {
     fn grants(&mut self, granted: &config::Grants) -> Result<OfPlugin> {
-        let http = match &granted.http {
+        let client = match &granted.http {
             Some(http) => Some(self.client(http).context("grants.http")?),
             None => None,
         };
@@ -188,7 +192,7 @@ impl Opened<'_> {
             Arc::new(secrets.iter().filter_map(text).collect::<Secrets>())
         });
         let reached = Grants {
-            http: http.map(|client| Arc::new(OutboundPort::new(client)) as _),
+            http: None,
             key_value: None,
             secrets,
             clock_resolution: granted.clock_resolution,
@@ -199,6 +203,7 @@ impl Opened<'_> {
         };
         Ok(OfPlugin {
             reached,
+            client,
             keeps: granted.key_value,
         })
     }

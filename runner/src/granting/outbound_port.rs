@@ -12,13 +12,17 @@ use crate::metrics::LineBudget;
 /// The requests of one plugin.
 pub(super) struct OutboundPort {
     client: Client,
+    plugin: String,
     lines: Arc<LineBudget>,
 }
 
 impl OutboundPort {
-    pub(super) fn new(client: Client) -> Self {
-        let lines = Arc::new(LineBudget::default());
-        OutboundPort { client, lines }
+    pub(super) fn new(client: Client, plugin: &str) -> Self {
+        OutboundPort {
+            client,
+            plugin: plugin.to_owned(),
+            lines: Arc::default(),
+        }
     }
 }
 
@@ -53,6 +57,7 @@ impl OutboundPort {
     fn tell(&self, error: &SendError) {
         if let Some(left_out) = self.lines.take() {
             tracing::warn!(
+                plugin = %self.plugin,
                 left_out,
                 "a request of a filter came to nothing ({}): {}",
                 error.kind(),
