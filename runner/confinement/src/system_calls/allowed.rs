@@ -131,10 +131,6 @@ const IDENTITY: &[i64] = &[
     libc::SYS_getpriority,
     libc::SYS_getrandom,
     libc::SYS_getrusage,
-    // A thread that waits for the launcher of compilers since before begins to
-    // wait anew when the process was stopped for a while.
-    libc::SYS_wait4,
-    libc::SYS_waitid,
     libc::SYS_gettid,
     libc::SYS_getuid,
     libc::SYS_sysinfo,

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -133,6 +133,10 @@ attempts! {
     fn connect_to_an_abstract_socket(place) {
         UnixStream::connect_addr(&abstract_address(&place.folder)).map(drop)
     }
+    fn make_a_pair_for_datagrams(_place) {
+        UnixDatagram::pair().map(drop)
+    }
+
     fn connect_to_a_unix_socket(place) {
         UnixStream::connect(place.at("outside/listening.sock")).map(drop)
     }
