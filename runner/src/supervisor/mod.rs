@@ -160,7 +160,7 @@ impl Ward {
     ///
     /// # Errors
     /// Where its part of the configuration cannot be read.
-    pub fn new(
+    fn new(
         config: &Config,
         of: &TenantConfig,
         watch: bool,
@@ -193,13 +193,13 @@ impl Ward {
 
     /// For the operator's pages.
     #[must_use]
-    pub fn reached(&self) -> Arc<Reached> {
+    fn reached(&self) -> Arc<Reached> {
         Arc::clone(&self.reached)
     }
 
     /// Keeps a process of the tenant running until `stopped` says so, then ends
     /// it.
-    pub async fn keep(self, mut stopped: watch::Receiver<bool>) {
+    async fn keep(self, mut stopped: watch::Receiver<bool>) {
         let mut pause = FIRST_PAUSE;
         while !*stopped.borrow() {
             let began = Instant::now();
@@ -284,6 +284,7 @@ impl Ward {
     /// How the process ended; `None` where it was told to.
     async fn wait(&self, mut child: Child, stopped: &mut watch::Receiver<bool>) -> Option<String> {
         let began = Instant::now();
+        let mut put_off = false;
         let hangups = signal(SignalKind::hangup());
         let mut hangups = hangups
             .inspect_err(|error| tracing::warn!("no SIGHUP: {error}"))
@@ -300,10 +301,15 @@ impl Ward {
                     Ok(status) => shown(status),
                     Err(error) => error.to_string(),
                 }),
-                // One that has just started has looked, or is about to.
-                _ = hangup => if began.elapsed() >= STARTING {
-                    tell(&child, rustix::process::Signal::HUP);
+                // It would end one that has not asked for it yet.
+                _ = hangup => match began.elapsed() >= STARTING {
+                    true => tell(&child, rustix::process::Signal::HUP),
+                    false => put_off = true,
                 },
+                () = tokio::time::sleep(STARTING.saturating_sub(began.elapsed())), if put_off => {
+                    put_off = false;
+                    tell(&child, rustix::process::Signal::HUP);
+                }
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }
         }
