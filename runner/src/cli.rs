@@ -330,6 +330,9 @@ pub struct CompileLauncherOptions {
     /// How long a compiler waits for the next component, s.
     #[arg(long)]
     pub idle_seconds: u64,
+    /// How many tenants there are.
+    #[arg(long)]
+    pub tenants: usize,
 }
 
 /// Options of `runner compile-worker`.

@@ -25,6 +25,9 @@ pub struct Listing {
     pub remarks: BTreeSet<Remark>,
 }
 
+/// Lines for the log about one folder.
+const MOST_REMARKS: usize = 50;
+
 /// A file `NAME.wasm`, or a link to one.
 #[derive(Debug, Clone)]
 pub struct ModuleFile {
@@ -117,6 +120,7 @@ pub fn list(folder: &Path) -> io::Result<Listing> {
         let remark = listing.nearly_a_module(&path);
         listing.remarks.insert(remark);
     }
+    listing.remark_on_few();
     Ok(listing)
 }
 
@@ -172,6 +176,18 @@ impl Listing {
             ),
         }
         None
+    }
+
+    /// Whoever fills the folder with what is no module does not fill the log.
+    fn remark_on_few(&mut self) {
+        let more = self.remarks.len().saturating_sub(MOST_REMARKS);
+        while self.remarks.len() > MOST_REMARKS {
+            self.remarks.pop_last();
+        }
+        if more > 0 {
+            let text = format!("{more} more files beside the modules are ignored or refused");
+            self.remark(Level::WARN, text);
+        }
     }
 
     fn remark(&mut self, level: Level, text: String) {
@@ -300,6 +316,21 @@ mod tests {
             assert!(remark.text.contains(text), "{remark:?}");
         }
         assert_eq!(listing.remarks.len(), rows.len(), "{:?}", listing.remarks);
+    }
+
+    #[test]
+    fn a_folder_full_of_other_files_should_be_told_of_in_few_lines() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        for number in 0..MOST_REMARKS + 7 {
+            std::fs::write(folder.path().join(format!("{number}.txt")), "").expect("file");
+        }
+        std::fs::write(folder.path().join("a.cwasm"), "").expect("file");
+        let remarks = list(folder.path()).expect("a folder").remarks;
+        assert_eq!(remarks.len(), MOST_REMARKS + 1);
+        let said = |text: &str| remarks.iter().any(|remark| remark.text.contains(text));
+        assert!(said("8 more files"), "{remarks:?}");
+        // What matters most is said first.
+        assert!(said("a.cwasm is refused"), "{remarks:?}");
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub fn run() -> Result<()> {
     // It leaves nothing behind.
     config.cache.max_bytes = 0;
     config.tenants[0].modules = Some(modules);
-    let launched = Launched::start(PATIENCE);
+    let launched = Launched::start(PATIENCE, 1);
     let log = telemetry::start(config.log_level, config.log_format, &[]);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -74,7 +74,8 @@ fn serve_supervised(options: &ServeOptions) -> Result<()> {
 /// In this one.
 fn serve_here(options: &ServeOptions, config: Config, sockets: Sockets) -> Result<()> {
     register_for_barriers();
-    let launched = Launched::start(if options.watch { REMEMBERED } else { IDLE });
+    let idle = if options.watch { REMEMBERED } else { IDLE };
+    let launched = Launched::start(idle, config.tenants.len());
     let authorities = Authorities::read(&config);
     // A thread that is there already would stay outside of it.
     let wall = second_wall::of(&config, !options.supervised);

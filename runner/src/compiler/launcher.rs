@@ -25,6 +25,9 @@ use crate::file_descriptors;
 /// not.
 const COMPILERS: usize = 2;
 
+/// More is no limit, and clocks have an end.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// Starts compilers until nobody is left to ask for any.
 ///
 /// # Errors
@@ -35,12 +38,14 @@ pub fn run(options: &CompileLauncherOptions) -> Result<()> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let launcher = Arc::new(Launcher {
         idle: Duration::from_secs(options.idle_seconds),
+        tenants: options.tenants,
         crews: Mutex::default(),
         started: Arc::default(),
     });
     let ended = loop {
         match message::take_over(&socket) {
-            Ok(Some((Order { limits, tenant }, request))) => {
+            Ok(Some((Order { mut limits, tenant }, request))) => {
+                limits.time = limits.time.min(LONGEST);
                 launcher.assign(&Arc::from(tenant), limits, request);
             }
             Ok(None) => break Ok(()),
@@ -58,6 +63,8 @@ pub fn run(options: &CompileLauncherOptions) -> Result<()> {
 /// Those who keep compilers, by tenant.
 struct Launcher {
     idle: Duration,
+    /// The most there can be: whoever orders may not be who it was.
+    tenants: usize,
     crews: Mutex<HashMap<Arc<[u8]>, Crew>>,
     started: Arc<Started>,
 }
@@ -88,6 +95,12 @@ impl Launcher {
         mut request: UnixStream,
     ) {
         let mut crews = self.crews();
+        if crews.len() >= self.tenants && !crews.contains_key(tenant) {
+            let text = "there are as many tenants already as there should be".into();
+            // Whoever asked may be gone.
+            let _ = message::write_part(&mut request, &Part::Failed(Failure::NotNow, text));
+            return;
+        }
         let crew = crews.entry(Arc::clone(tenant)).or_default();
         while let Some((_, keeper)) = crew.idle.pop() {
             match keeper.send(request) {

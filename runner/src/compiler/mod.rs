@@ -81,10 +81,11 @@ pub struct Launched(io::Result<(OwnedFd, Child)>);
 
 impl Launched {
     /// Starts it. A compiler with nothing to do for as long as `idle` ends, and
-    /// what it remembers of components is forgotten.
+    /// what it remembers of components is forgotten. It works for so many tenants
+    /// at a time, whatever it is told later.
     #[must_use]
-    pub fn start(idle: Duration) -> Self {
-        Launched(launch(idle))
+    pub fn start(idle: Duration, tenants: usize) -> Self {
+        Launched(launch(idle, tenants))
     }
 
     /// Watches it from here on, from a thread of its own.
@@ -261,12 +262,13 @@ fn launcher_socket() -> Result<(OwnedFd, OwnedFd), Errno> {
     socketpair(family, kind, SocketFlags::CLOEXEC, None)
 }
 
-fn launch(idle: Duration) -> io::Result<(OwnedFd, Child)> {
+fn launch(idle: Duration, tenants: usize) -> io::Result<(OwnedFd, Child)> {
     let (ours, theirs) = launcher_socket()?;
     let child = Command::new(THIS_PROGRAM)
         .arg0("runner")
         .arg("compile-launcher")
         .args(["--idle-seconds", &idle.as_secs().to_string()])
+        .args(["--tenants", &tenants.to_string()])
         .env_clear()
         .current_dir("/")
         // What a terminal tells us to end by is not for the launcher: it ends
