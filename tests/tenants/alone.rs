@@ -96,6 +96,11 @@ fn a_tenant_that_cannot_be_served_should_be_named_and_the_others_served() {
             house.logs(&reason);
             let page = house.page_says("/readyz", &reason);
             assert!(page.starts_with("HTTP/1.1 503"), "{page}");
+            for (path, status) in [("/readyz/a", 503), ("/readyz/b", 200)] {
+                let page = house.page(path);
+                let begins = page.starts_with(&format!("HTTP/1.1 {status}"));
+                assert!(begins, "{isolation} {path}: {page}");
+            }
             let said = page.lines().find(|line| line.contains(&reason));
             let named = said.is_some_and(|line| line.starts_with("tenant a is not served: "));
             assert!(named, "{isolation}: {page}");

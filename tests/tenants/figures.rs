@@ -116,6 +116,13 @@ fn a_process_that_is_gone_or_silent_should_be_named_and_no_other() {
         page.starts_with("HTTP/1.1 503") && !page.contains("tenant b"),
         "{page}"
     );
+    for (path, status) in [("/readyz/a", 503), ("/readyz/b", 200), ("/readyz/c", 404)] {
+        let page = house.page(path);
+        assert!(
+            page.starts_with(&format!("HTTP/1.1 {status}")),
+            "{path}: {page}"
+        );
+    }
     let page = house.page("/metrics");
     assert!(
         page.contains("tenant=\"b\"") && !page.contains("tenant=\"a\""),

@@ -31,6 +31,9 @@ pub trait Content: Send + Sync {
     /// # Errors
     /// Lines about what cannot serve, where there is any.
     fn readiness(&self) -> Result<String, String>;
+
+    /// The same of one tenant; `None` where there is none of this name.
+    fn readiness_of(&self, tenant: &str) -> Option<Result<String, String>>;
 }
 
 /// The content of a process that serves.
@@ -65,6 +68,7 @@ const CONTENTS: &str = "\
 /metrics  figures for Prometheus
 /healthz  200 while the process answers
 /readyz   200 when every plugin can be called, or 503 with what is missing and why
+/readyz/TENANT  the same of one tenant
 ";
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -75,7 +79,8 @@ const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The answer to a request.
 #[must_use]
 pub fn answer(content: &dyn Content, method: &Method, path: &str) -> Response<Full<Bytes>> {
-    if !["/metrics", "/healthz", "/readyz"].contains(&path) {
+    let of_tenant = path.strip_prefix("/readyz/");
+    if of_tenant.is_none() && !["/metrics", "/healthz", "/readyz"].contains(&path) {
         return page_of(StatusCode::NOT_FOUND, PLAIN, CONTENTS.into());
     }
     if method != Method::GET {
@@ -85,6 +90,11 @@ pub fn answer(content: &dyn Content, method: &Method, path: &str) -> Response<Fu
         answer.headers_mut().insert(ALLOW, allowed);
         return answer;
     }
+    if let Some(tenant) = of_tenant {
+        let found = content.readiness_of(tenant);
+        let none = || page_of(StatusCode::NOT_FOUND, PLAIN, "no such tenant\n".into());
+        return found.map_or_else(none, readiness);
+    }
     match path {
         "/metrics" => match content.metrics() {
             Ok(text) => page_of(StatusCode::OK, EXPOSITION, text),
@@ -93,11 +103,15 @@ pub fn answer(content: &dyn Content, method: &Method, path: &str) -> Response<Fu
                 page_of(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, text)
             }
         },
-        "/readyz" => match content.readiness() {
-            Ok(others) => page_of(StatusCode::OK, PLAIN, format!("ready\n{others}")),
-            Err(missing) => page_of(StatusCode::SERVICE_UNAVAILABLE, PLAIN, missing),
-        },
+        "/readyz" => readiness(content.readiness()),
         _ => page_of(StatusCode::OK, PLAIN, "ok\n".into()),
+    }
+}
+
+fn readiness(of: Result<String, String>) -> Response<Full<Bytes>> {
+    match of {
+        Ok(others) => page_of(StatusCode::OK, PLAIN, format!("ready\n{others}")),
+        Err(missing) => page_of(StatusCode::SERVICE_UNAVAILABLE, PLAIN, missing),
     }
 }
 
@@ -112,6 +126,21 @@ impl Content for Pages {
             missing if missing.is_empty() => Ok(self.not_the_newest()),
             missing => Err(missing),
         }
+    }
+
+    fn readiness_of(&self, tenant: &str) -> Option<Result<String, String>> {
+        let named = |of: &Tenant| of.name() == tenant;
+        if let Some((_, reason)) = self.not_served.iter().find(|(of, _)| named(of)) {
+            return Some(Err(format!("{}\n", one_line(reason))));
+        }
+        let of = self.tenants.iter().find(|of| named(&of.tenant))?;
+        let missing = of.not_ready();
+        Some(
+            match missing.is_empty() && !self.stopping.load(Ordering::Relaxed) {
+                true => Ok(of.not_the_newest()),
+                false => Err(missing),
+            },
+        )
     }
 }
 
@@ -262,8 +291,16 @@ mod tests {
         pages.stopping.store(true, Ordering::Relaxed);
         let stopping = format!("the runner is stopping\n{missing}");
         assert_eq!(pages.not_ready(), stopping);
-        let status = answer(&pages, &Method::GET, "/readyz").status();
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        for (path, status) in [
+            ("/readyz", StatusCode::SERVICE_UNAVAILABLE),
+            ("/readyz/x", StatusCode::SERVICE_UNAVAILABLE),
+            ("/readyz/w", StatusCode::NOT_FOUND),
+            ("/readyz/", StatusCode::NOT_FOUND),
+        ] {
+            let found = answer(&pages, &Method::GET, path).status();
+            let of_another = path == "/readyz/x" && !missing.contains("there is no plugin");
+            assert!(found == status || of_another, "{path}: {found}");
+        }
     }
 
     fn of_tenant(name: &str, catalog: PluginCatalog) -> TenantPages {

@@ -117,6 +117,29 @@ impl Content for AllProcesses {
         ))
     }
 
+    fn readiness_of(&self, tenant: &str) -> Option<Result<String, String>> {
+        let reached = self.reached.iter().find(|of| of.tenant.name() == tenant);
+        let not_served = format!("tenant {tenant} is not served: ");
+        let answer = match reached {
+            Some(reached) => reached.ask(Topic::Readiness),
+            None => {
+                let mut lines = self.not_served.iter();
+                Err(lines.find(|line| line.starts_with(&not_served))?.clone())
+            }
+        };
+        let about = format!("tenant {tenant}: ");
+        let plain = |text: String| -> String {
+            let lines = text.lines();
+            let lines = lines.map(|line| line.strip_prefix(&about).unwrap_or(line));
+            lines.map(|line| format!("{}\n", one_line(line))).collect()
+        };
+        Some(match answer {
+            Ok(Ok(text)) => Ok(plain(text)),
+            Ok(Err(text)) => Err(plain(text)),
+            Err(reason) => Err(plain(reason)),
+        })
+    }
+
     fn readiness(&self) -> Result<String, String> {
         let (mut good, mut missing) = (String::new(), String::new());
         for line in &self.not_served {
