@@ -60,6 +60,7 @@
 
 #[cfg(any(test, all(target_arch = "wasm32", feature = "allocator")))]
 mod allocator;
+mod error_kinds;
 mod failure;
 mod filter;
 mod host;

@@ -25,43 +25,15 @@ pub enum Error {
     Other(String),
 }
 
-impl Error {
-    /// The case's name as the interface spells it, such as `wrong-phase`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Error::Unsupported(_) => "unsupported",
-            Error::WrongPhase(_) => "wrong-phase",
-            Error::Invalid(_) => "invalid",
-            Error::Limit(_) => "limit",
-            Error::Gateway(_) => "gateway",
-            Error::Denied(_) => "denied",
-            Error::Other(_) => "other",
-        }
-    }
-
-    /// The host's explanation, without the kind.
-    pub fn text(&self) -> &str {
-        match self {
-            Error::Unsupported(text)
-            | Error::WrongPhase(text)
-            | Error::Invalid(text)
-            | Error::Limit(text)
-            | Error::Gateway(text)
-            | Error::Denied(text)
-            | Error::Other(text) => text,
-        }
-    }
+crate::error_kinds::error_kinds! {
+    Unsupported = "unsupported",
+    WrongPhase = "wrong-phase",
+    Invalid = "invalid",
+    Limit = "limit",
+    Gateway = "gateway",
+    Denied = "denied",
+    Other = "other",
 }
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.kind())?;
-        f.write_str(": ")?;
-        f.write_str(self.text())
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// One header line. A header that was sent twice is two entries.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -68,9 +68,14 @@ pub async fn serve(
     let all_metrics = AllMetrics::new()?;
     let launcher = launched.watch();
     let launcher = launcher.context("no thread for the launcher of compilers")?;
+    let makes_sockets = matches!(sockets, Sockets::Own);
     // Each of the two takes a millisecond or more.
     let (services, ownerships) = std::thread::scope(|scope| {
-        let search = scope.spawn(|| doors::ownerships(&config));
+        let search = scope.spawn(|| match makes_sockets {
+            true => doors::ownerships(&config),
+            // Whoever made them has looked.
+            false => Vec::new(),
+        });
         (
             start_tenants(
                 &config,

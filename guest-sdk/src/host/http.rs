@@ -35,47 +35,17 @@ pub enum Error {
     Other(String),
 }
 
-impl Error {
-    /// The case's name as the interface spells it, such as `timeout`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Error::Denied(_) => "denied",
-            Error::Invalid(_) => "invalid",
-            Error::Limit(_) => "limit",
-            Error::WrongPhase(_) => "wrong-phase",
-            Error::Unresolvable(_) => "unresolvable",
-            Error::Unreachable(_) => "unreachable",
-            Error::Timeout(_) => "timeout",
-            Error::Protocol(_) => "protocol",
-            Error::Other(_) => "other",
-        }
-    }
-
-    /// The host's explanation, without the kind.
-    pub fn text(&self) -> &str {
-        match self {
-            Error::Denied(text)
-            | Error::Invalid(text)
-            | Error::Limit(text)
-            | Error::WrongPhase(text)
-            | Error::Unresolvable(text)
-            | Error::Unreachable(text)
-            | Error::Timeout(text)
-            | Error::Protocol(text)
-            | Error::Other(text) => text,
-        }
-    }
+crate::error_kinds::error_kinds! {
+    Denied = "denied",
+    Invalid = "invalid",
+    Limit = "limit",
+    WrongPhase = "wrong-phase",
+    Unresolvable = "unresolvable",
+    Unreachable = "unreachable",
+    Timeout = "timeout",
+    Protocol = "protocol",
+    Other = "other",
 }
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.kind())?;
-        f.write_str(": ")?;
-        f.write_str(self.text())
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// A request to another server, built step by step.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -30,43 +30,15 @@ pub enum Error {
     Other(String),
 }
 
-impl Error {
-    /// The case's name as the interface spells it, such as `not-a-number`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Error::Denied(_) => "denied",
-            Error::Invalid(_) => "invalid",
-            Error::Limit(_) => "limit",
-            Error::NotANumber(_) => "not-a-number",
-            Error::Unavailable(_) => "unavailable",
-            Error::WrongPhase(_) => "wrong-phase",
-            Error::Other(_) => "other",
-        }
-    }
-
-    /// The host's explanation, without the kind.
-    pub fn text(&self) -> &str {
-        match self {
-            Error::Denied(text)
-            | Error::Invalid(text)
-            | Error::Limit(text)
-            | Error::NotANumber(text)
-            | Error::Unavailable(text)
-            | Error::WrongPhase(text)
-            | Error::Other(text) => text,
-        }
-    }
+crate::error_kinds::error_kinds! {
+    Denied = "denied",
+    Invalid = "invalid",
+    Limit = "limit",
+    NotANumber = "not-a-number",
+    Unavailable = "unavailable",
+    WrongPhase = "wrong-phase",
+    Other = "other",
 }
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.kind())?;
-        f.write_str(": ")?;
-        f.write_str(self.text())
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// The value under a key; `None` when there is none or its lifetime is over.
 pub fn get(key: &str) -> Result<Option<Vec<u8>>, Error> {

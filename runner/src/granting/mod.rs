@@ -56,7 +56,7 @@ struct OfPlugin {
     reached: Grants,
     /// Sends its requests, and those of the others that have the same grant.
     client: Option<Client>,
-    /// Whether it has one.
+    /// Whether it has a part of the tenant's store.
     keeps: bool,
 }
 

@@ -119,7 +119,7 @@ impl Content for AllProcesses {
 
     fn readiness_of(&self, tenant: &str) -> Option<Result<String, String>> {
         let reached = self.reached.iter().find(|of| of.tenant.name() == tenant);
-        let not_served = format!("tenant {tenant} is not served: ");
+        let not_served = not_served_line(&Tenant::named(tenant), "");
         let answer = match reached {
             Some(reached) => reached.ask(Topic::Readiness),
             None => {
