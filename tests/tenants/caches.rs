@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use harness::guests::stopping_with;
 
 use crate::house::{House, ISOLATIONS, Plan, UNKNOWN_TOKEN, tenant};
+use crate::processes::soon_some;
 use crate::stage::answer;
 
 #[test]
@@ -57,16 +58,17 @@ fn compiled(plan: &Plan, tenant: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Where the code of a tenant's plugin came from, as its process says.
+/// Where the code of a tenant's plugin came from, as its process says. Its line may
+/// still be on its way when the plugin can be called.
 fn origin(house: &House, tenant: &str) -> &'static str {
     let file = house.plan.modules(tenant).join("same.wasm");
-    let log = house.runner.log();
-    let line = log
-        .lines()
-        .find(|line| {
-            line.contains("plugin same is ready") && line.contains(file.to_str().expect("UTF-8"))
-        })
-        .unwrap_or_else(|| panic!("{log}"));
+    let file = file.to_str().expect("UTF-8");
+    let line = soon_some(|| {
+        let log = house.runner.log();
+        let said = |line: &&str| line.contains("plugin same is ready") && line.contains(file);
+        log.lines().find(said).map(str::to_owned)
+    });
+    let line = line.unwrap_or_else(|| panic!("{}", house.runner.log()));
     match line.contains("from the cache") {
         true => "cache",
         false => "compiled",
