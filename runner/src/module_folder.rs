@@ -79,6 +79,12 @@ impl Remark {
         Remark { level, text }
     }
 
+    /// What it says, and how bad that is.
+    #[must_use]
+    pub fn said(&self) -> (Level, &str) {
+        (self.level, &self.text)
+    }
+
     /// Writes it into the log.
     pub fn tell(&self) {
         let text = &self.text;
@@ -176,6 +182,34 @@ impl Listing {
             ),
         }
         None
+    }
+
+    /// Leaves as many modules as there may be: those that are `known`, and of the
+    /// others the first by name. A known one that is not here counts until it is
+    /// given up, so that nobody has more by renaming.
+    pub fn keep(&mut self, most: usize, known: &BTreeSet<Arc<str>>) {
+        let mut room = most.saturating_sub(known.len());
+        let (mut first, mut refused) = (None, 0_usize);
+        self.modules.retain(|name, file| {
+            if known.contains(name) {
+                return true;
+            }
+            if let Some(less) = room.checked_sub(1) {
+                room = less;
+                return true;
+            }
+            refused += 1;
+            first.get_or_insert_with(|| file.path.clone());
+            false
+        });
+        if let Some(first) = first {
+            let text = format!(
+                "{} is refused, the first of {refused} modules beyond the {most} that \
+                 limits.modules allows; raise it, or remove some",
+                first.display()
+            );
+            self.remark(Level::ERROR, text);
+        }
     }
 
     /// Whoever fills the folder with what is no module does not fill the log.
@@ -331,6 +365,39 @@ mod tests {
         assert!(said("8 more files"), "{remarks:?}");
         // What matters most is said first.
         assert!(said("a.cwasm is refused"), "{remarks:?}");
+    }
+
+    #[test]
+    fn of_too_many_modules_those_that_are_known_should_stay() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        for name in ["a", "b", "c", "d"] {
+            let file = folder.path().join(format!("{name}.wasm"));
+            std::fs::write(file, "").expect("file");
+        }
+        // The limit, what is known, what is left, the first that is refused.
+        let rows = [
+            (4, "", "abcd", None),
+            (2, "", "ab", Some("c.wasm is refused, the first of 2")),
+            (2, "d", "ad", Some("b.wasm is refused, the first of 2")),
+            (2, "cd", "cd", Some("a.wasm is refused, the first of 2")),
+            // The last of them is not here for a moment.
+            (3, "cdx", "cd", Some("a.wasm is refused, the first of 2")),
+            (1, "x", "", Some("a.wasm is refused, the first of 4")),
+        ];
+        for (most, known, left, refused) in rows {
+            let mut listing = list(folder.path()).expect("a folder");
+            let known = known.chars().map(|name| name.to_string().into());
+            listing.keep(most, &known.collect());
+            let names: String = listing.modules.keys().map(|name| &**name).collect();
+            assert_eq!(names, left, "{most}");
+            let said = listing.remarks.iter().map(Remark::said);
+            let said: Vec<_> = said.collect();
+            assert_eq!(said.len(), usize::from(refused.is_some()), "{said:?}");
+            if let Some(text) = refused {
+                assert!(said[0].1.contains(text), "{said:?}");
+                assert_eq!(said[0].0, Level::ERROR);
+            }
+        }
     }
 
     #[test]

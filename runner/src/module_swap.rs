@@ -124,6 +124,11 @@ impl ModuleSwap {
         self
     }
 
+    /// How many there may be.
+    pub fn most_modules(&self) -> usize {
+        self.settings.most_modules
+    }
+
     /// The modules there are.
     pub fn catalog(&self) -> &PluginCatalog {
         &self.catalog

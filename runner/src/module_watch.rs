@@ -156,7 +156,7 @@ impl ModuleWatch {
     async fn look(&mut self) -> Option<Instant> {
         let folder = self.folder.clone();
         let listed = tokio::task::spawn_blocking(move || module_folder::list(&folder)).await;
-        let listing = match listed.map_err(std::io::Error::other).flatten() {
+        let mut listing = match listed.map_err(std::io::Error::other).flatten() {
             Ok(listing) if listing.modules.is_empty() => {
                 return self.no_folder("there is no NAME.wasm in it", listing.remarks);
             }
@@ -168,6 +168,9 @@ impl ModuleWatch {
         if self.bad_since.take().is_some() {
             self.folder_is_back();
         }
+        // After the folder was found to be one: that all of it is new, and there
+        // is no room yet, does not make it another.
+        listing.keep(self.swap.most_modules(), &self.swap.catalog().names());
         let mut due = self.remark(listing.remarks);
         for (name, file) in &listing.modules {
             due = sooner(due, self.consider(name, file));
@@ -305,7 +308,8 @@ impl ModuleWatch {
         }
         self.known.remove(&module.name);
         self.swap.remove(module);
-        None
+        // There may be room for another.
+        Some(Instant::now())
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! Must not know how a module gets there, nor how it is loaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,19 +60,25 @@ impl PluginCatalog {
         }
     }
 
-    /// Lists a folder: every `NAME.wasm` in it is the plugin NAME. What else
-    /// is there is named in the log.
+    /// Lists a folder: every `NAME.wasm` in it is the plugin NAME, up to `most`
+    /// of them. What else is there is named in the log.
     ///
     /// # Errors
     /// Where the folder cannot be read.
-    pub fn list(tenant: &Tenant, folder: &Path, metrics: &Arc<Metrics>) -> Result<(Self, Listing)> {
-        let listing = module_folder::list(folder).with_context(|| {
+    pub fn list(
+        tenant: &Tenant,
+        folder: &Path,
+        most: usize,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(Self, Listing)> {
+        let mut listing = module_folder::list(folder).with_context(|| {
             format!(
                 "cannot read the modules folder {}; give another, with --modules or in the \
                  configuration",
                 folder.display()
             )
         })?;
+        listing.keep(most, &BTreeSet::new());
         let catalog = PluginCatalog::empty(metrics);
         for remark in &listing.remarks {
             remark.tell();
@@ -100,6 +106,12 @@ impl PluginCatalog {
     /// Every module there is.
     pub fn modules(&self) -> Vec<Arc<Module>> {
         self.modules.load().values().cloned().collect()
+    }
+
+    /// The name of every module there is.
+    pub fn names(&self) -> BTreeSet<Arc<str>> {
+        let names = |(_, name): &(Tenant, Arc<str>)| Arc::clone(name);
+        self.modules.load().keys().map(names).collect()
     }
 
     /// Every plugin, by name, and how far it is.
@@ -147,6 +159,7 @@ impl PluginCatalog {
         modules.remove(&(tenant.clone(), Arc::clone(name)));
         self.modules.store(Arc::new(modules));
         self.next_generation();
+        self.metrics.forget(name);
     }
 
     fn next_generation(&self) -> u64 {

@@ -93,7 +93,8 @@ impl TenantService {
         for remark in judged? {
             tracing::warn!("{remark}");
         }
-        let (catalog, listing) = PluginCatalog::list(&tenant, given.modules, &given.metrics)?;
+        let most = config.plugins.most_modules;
+        let (catalog, listing) = PluginCatalog::list(&tenant, given.modules, most, &given.metrics)?;
         if listing.modules.is_empty() && !given.watch {
             bail!(
                 "no NAME.wasm in the modules folder {}; put a filter there, for example from \

@@ -6,7 +6,7 @@ use harness::wire_client::NoReply;
 use harness::{Guest, WireClient};
 use protocol::gateway_side::Reply;
 
-use crate::house::{Caller, House, ISOLATIONS, UNAVAILABLE, tenant};
+use crate::house::{Caller, House, ISOLATIONS, Plan, UNAVAILABLE, tenant};
 use crate::stage::soon;
 
 /// What the gateway is asked, and does not answer.
@@ -145,5 +145,37 @@ fn what_a_tenant_writes_to_its_socket_should_be_told_to_it_alone() {
             b.always(3, 201);
         }
         house.caller("a", "quick", "").always(1, 201);
+    }
+}
+
+#[test]
+fn a_tenant_with_too_many_modules_should_have_those_that_serve() {
+    for isolation in ISOLATIONS {
+        let a = (1..=3).fold(tenant("a").with("limits: {modules: 2}"), |a, number| {
+            a.module(&format!("m{number}"), stopping_with(200 + number))
+        });
+        let b = tenant("b").module("same", stopping_with(201));
+        let house = Plan::new(isolation, "", &[a, b]).start(&["--watch"], &[]);
+        house.ready();
+        house.logs("a/m3.wasm is refused, the first of 1 modules beyond the 2");
+        house.caller("a", "m1", "").always(1, 201);
+        house.caller("a", "m2", "").always(1, 202);
+        assert_eq!(house.caller("a", "m3", "").call(), None, "{isolation}");
+        // One that comes later takes nobody's place, though its name is before theirs.
+        let file = |name: &str| house.plan.modules("a").join(name);
+        std::fs::write(file("m0.wasm"), stopping_with(200)).expect("file");
+        house.logs("a/m0.wasm is refused, the first of 2 modules beyond the 2");
+        house.caller("a", "m1", "").always(1, 201);
+        assert_eq!(house.caller("a", "m0", "").call(), None, "{isolation}");
+        // It has room once one of them is gone, and so are the figures of that one.
+        let counted = |name| house.figure(FILTER_CALLS, "a", &[("plugin", name)]);
+        assert!(counted("m1") >= 2.0, "{isolation}");
+        std::fs::remove_file(file("m1.wasm")).expect("removed");
+        let mut m0 = house.caller("a", "m0", "");
+        assert!(soon(|| m0.call() == Some(200)), "{isolation}");
+        assert_eq!(house.caller("a", "m1", "").call(), None, "{isolation}");
+        assert_eq!(counted("m1"), 0.0, "{isolation}");
+        house.caller("a", "m2", "").always(1, 202);
+        house.caller("b", "same", "").always(1, 201);
     }
 }

@@ -259,7 +259,7 @@ mod tests {
         let metrics = AllMetrics::new().expect("metrics").of(&Tenant::sole());
         // Nobody loads them.
         let tenants = || {
-            let listed = PluginCatalog::list(&Tenant::sole(), folder.path(), &metrics);
+            let listed = PluginCatalog::list(&Tenant::sole(), folder.path(), 9, &metrics);
             let of = |name: &str, catalog| of_tenant(name, catalog);
             [
                 of("x", PluginCatalog::empty(&metrics)),

@@ -165,6 +165,8 @@ limit_keys! {
     each tenant {
         /// Waiting for a plugin that is still being prepared, ms.
         prepare_ms = 10_000;
+        /// Modules that are loaded.
+        modules = 1_000;
         /// The largest module that is loaded, MiB.
         module_mib = 64;
         /// How long compiling one component may take, s.

@@ -25,6 +25,8 @@ pub struct Plugins {
     pub others: PluginConfig,
     /// By name.
     pub named: BTreeMap<String, PluginConfig>,
+    /// How many modules there may be.
+    pub most_modules: usize,
     /// Bytes of the largest module that is loaded.
     pub module_size: u64,
 }
@@ -107,11 +109,13 @@ impl Source {
             named.insert(name.clone(), config);
             policies.insert(name.clone(), own);
         }
+        let modules = self.at_least_one(&key("limits.modules"), said.limits.modules)?;
         let module_mib = self.at_least_one(&key("limits.module_mib"), said.limits.module_mib)?;
         Ok(OfPlugins {
             plugins: Plugins {
                 others,
                 named,
+                most_modules: modules as usize,
                 module_size: mib(module_mib) as u64,
             },
             failure_policies: FailurePolicies::new(policy, policies),

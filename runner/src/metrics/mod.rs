@@ -66,6 +66,9 @@ pub enum ReplyKind {
 const FRAMES: [&str; 4] = ["prepare_conf", "http_req_call", "http_resp_call", "other"];
 const REPLIES: [&str; 4] = ["ok", "bad_request", "unknown_token", "unavailable"];
 
+/// What becomes of a version of a module.
+const VERSIONS: [&str; 2] = ["taken", "refused"];
+
 /// Everything that is counted, of all tenants.
 pub struct AllMetrics {
     registry: Registry,
@@ -203,14 +206,30 @@ impl Metrics {
         Arc::clone(of_plugin)
     }
 
+    /// There is no plugin of this name any more: a tenant that renames its modules
+    /// again and again does not fill the memory with names.
+    pub fn forget(&self, name: &str) {
+        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        if plugins.remove(name).is_none() {
+            return;
+        }
+        let (calls, durations) = (&self.filter_calls, &self.filter_durations);
+        PluginMetrics::forget(&self.tenant, name, calls, durations);
+        for outcome in VERSIONS {
+            let labels = [self.tenant.name(), name, outcome];
+            // It may never have been counted.
+            let _ = self.versions.remove_label_values(&labels);
+        }
+    }
+
     /// A version of a module serves from here on; the first one, too.
     pub fn version_taken(&self, plugin: &str) {
-        self.version(plugin, "taken");
+        self.version(plugin, VERSIONS[0]);
     }
 
     /// A version of a module cannot be used.
     pub fn version_refused(&self, plugin: &str) {
-        self.version(plugin, "refused");
+        self.version(plugin, VERSIONS[1]);
     }
 
     fn version(&self, plugin: &str, outcome: &str) {

@@ -30,6 +30,8 @@ pub enum Outcome {
     Failed(Cause),
 }
 
+const PHASES: [&str; 2] = ["request", "response"];
+
 /// The counters of one plugin.
 pub struct PluginMetrics {
     /// How many of its failures are told one by one.
@@ -63,10 +65,34 @@ impl PluginMetrics {
                 took: durations.with_label_values(&[tenant, name, phase]),
             }
         };
+        let [request, response] = PHASES.map(of_phase);
         PluginMetrics {
             lines: LineBudget::default(),
-            request: of_phase("request"),
-            response: of_phase("response"),
+            request,
+            response,
+        }
+    }
+
+    /// Takes the counters of a plugin out of the text. Who still has them counts
+    /// for nobody.
+    pub(super) fn forget(
+        tenant: &Tenant,
+        name: &str,
+        calls: &IntCounterVec,
+        durations: &HistogramVec,
+    ) {
+        let tenant = tenant.name();
+        let outcomes = || {
+            ["next", "stop"]
+                .into_iter()
+                .chain(Cause::ALL.map(Cause::label))
+        };
+        for phase in PHASES {
+            for outcome in outcomes() {
+                // What is not there need not go.
+                let _ = calls.remove_label_values(&[tenant, name, phase, outcome]);
+            }
+            let _ = durations.remove_label_values(&[tenant, name, phase]);
         }
     }
 

@@ -2,6 +2,7 @@
 //! its modules is and may do, and what is wrong. What only this machine lacks (a
 //! folder, a user, a secret) is a warning, since another may have it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use integrity::{Policy, TrustedKey};
 use nix::unistd::{Uid, User};
 use outbound::AllowRule;
 use sandbox::Grant;
+use tracing::Level;
 
 use crate::commands::try_filter::bytes;
 use crate::config::{
@@ -164,7 +166,17 @@ impl<W: Write> Report<W> {
             }
         };
         let modules = match listing {
-            Ok(listing) => listing.modules,
+            Ok(mut listing) => {
+                listing.keep(tenant.plugins.most_modules, &BTreeSet::new());
+                for remark in &listing.remarks {
+                    match remark.said() {
+                        (Level::ERROR, text) => self.error(text)?,
+                        (Level::WARN, text) => self.warning(text)?,
+                        _ => {}
+                    }
+                }
+                listing.modules
+            }
             Err(error) => {
                 self.warning(&format!("{}: {error}", folder.display()))?;
                 return Ok(self.unnamed(tenant, &[])?);
