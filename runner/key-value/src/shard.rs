@@ -19,6 +19,9 @@ pub(crate) struct Space {
     max_bytes: usize,
     bytes: AtomicUsize,
     entries: AtomicUsize,
+    /// Bytes of keys that are gone and that the file still has to forget. While
+    /// it cannot be written there are ever more of them.
+    marks: AtomicUsize,
 }
 
 impl Space {
@@ -27,6 +30,7 @@ impl Space {
             max_bytes,
             bytes: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
+            marks: AtomicUsize::new(0),
         }
     }
 
@@ -36,6 +40,27 @@ impl Space {
 
     pub(crate) fn entries(&self) -> usize {
         self.entries.load(Ordering::Relaxed)
+    }
+
+    /// There is room for another key, as far as marks go: they may take as much
+    /// again as the entries.
+    fn has_room_for_marks(&self) -> Result<(), StoreError> {
+        match self.marks.load(Ordering::Relaxed) < self.max_bytes {
+            true => Ok(()),
+            false => Err(StoreError::Full {
+                limit: self.max_bytes,
+            }),
+        }
+    }
+
+    fn marked(&self, key: &str) {
+        let bytes = key.len() + ENTRY_OVERHEAD;
+        self.marks.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn unmarked(&self, key: &str) {
+        let bytes = key.len() + ENTRY_OVERHEAD;
+        self.marks.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Makes room for what takes `new` bytes in place of what took `old`.
@@ -148,6 +173,19 @@ impl Shard {
         deadline: u64,
         space: &Space,
     ) -> Result<(), StoreError> {
+        if !self.entries.contains_key(key) {
+            space.has_room_for_marks()?;
+        }
+        self.put(key, value, deadline, space)
+    }
+
+    fn put(
+        &mut self,
+        key: &str,
+        value: Value,
+        deadline: u64,
+        space: &Space,
+    ) -> Result<(), StoreError> {
         let new = cost(key, &value);
         if let Some(entry) = self.entries.get_mut(key) {
             space.exchange(cost(key, &entry.value), new)?;
@@ -161,6 +199,9 @@ impl Shard {
         let key: Arc<str> = key.into();
         // A key that waits to be removed from the file is still in it.
         let in_file = self.has_file && !self.changes.insert(key.clone());
+        if in_file {
+            space.unmarked(&key);
+        }
         let entry = Entry {
             value,
             deadline,
@@ -205,6 +246,7 @@ impl Shard {
             .fetch_sub(cost(&key, &entry.value), Ordering::Relaxed);
         space.entries.fetch_sub(1, Ordering::Relaxed);
         if entry.in_file {
+            space.marked(&key);
             self.changes.insert(key);
         } else {
             self.changes.remove(&key);
@@ -232,21 +274,23 @@ impl Shard {
         deadline: u64,
         space: &Space,
     ) -> Result<(), StoreError> {
-        let kept = self.set(key, value, deadline, space);
+        let kept = self.put(key, value, deadline, space);
         match self.entries.get_mut(key) {
             Some(entry) if kept.is_ok() => {
                 entry.in_file = true;
                 entry.changed = false;
                 self.changes.remove(key);
             }
-            _ => self.forget_in_file(key),
+            _ => self.forget_in_file(key, space),
         }
         kept
     }
 
     /// Has a key removed from the file that is not here.
-    pub(crate) fn forget_in_file(&mut self, key: &str) {
-        self.changes.insert(key.into());
+    pub(crate) fn forget_in_file(&mut self, key: &str, space: &Space) {
+        if self.changes.insert(key.into()) {
+            space.marked(key);
+        }
     }
 
     fn note_change(&mut self, key: &str) {
@@ -266,23 +310,30 @@ impl Shard {
     }
 
     /// What the file has to learn; from now on it counts as learnt.
-    pub(crate) fn take_changes(&mut self, now: u64, into: &mut Vec<Change>) {
+    pub(crate) fn take_changes(&mut self, now: u64, space: &Space, into: &mut Vec<Change>) {
         for key in std::mem::take(&mut self.changes) {
             let value = self.entries.get_mut(&key).map(|entry| {
                 entry.changed = false;
                 entry.in_file = true;
                 (entry.value.clone(), Clock::to_file(now, entry.deadline))
             });
+            if value.is_none() {
+                space.unmarked(&key);
+            }
             into.push(Change { key, value });
         }
     }
 
-    /// What the file did not learn after all.
-    pub(crate) fn put_back(&mut self, key: Arc<str>) {
-        if let Some(entry) = self.entries.get_mut(&key) {
-            entry.changed = true;
+    /// What the file did not learn after all, or perhaps did: a write that fails
+    /// at its end may be in it.
+    pub(crate) fn put_back(&mut self, key: Arc<str>, space: &Space) {
+        match self.entries.get_mut(&key) {
+            Some(entry) => {
+                (entry.changed, entry.in_file) = (true, true);
+                self.changes.insert(key);
+            }
+            None => self.forget_in_file(&key, space),
         }
-        self.changes.insert(key);
     }
 
     /// Has the file learn everything, since it is another one.
@@ -300,7 +351,73 @@ impl Shard {
                 .bytes
                 .fetch_sub(cost(&key, &entry.value), Ordering::Relaxed);
             space.entries.fetch_sub(1, Ordering::Relaxed);
+            self.changes.remove(&key);
         }
-        self.changes.clear();
+        for key in self.changes.drain() {
+            space.unmarked(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX_BYTES: usize = 10_000;
+
+    fn written(shard: &mut Shard, space: &Space) -> Vec<Change> {
+        let mut changes = Vec::new();
+        shard.take_changes(0, space, &mut changes);
+        changes
+    }
+
+    fn fail_to_write(shard: &mut Shard, space: &Space) {
+        for change in written(shard, space) {
+            shard.put_back(change.key, space);
+        }
+    }
+
+    #[test]
+    fn keys_that_come_and_go_while_the_file_fails_should_have_an_end() {
+        let (mut shard, space) = (Shard::new(true), Space::new(MAX_BYTES));
+        let come_and_go = |shard: &mut Shard| {
+            let mut keys = (0..1000).map(|number| format!("key-{number}"));
+            keys.position(|key| {
+                let set = shard.set(&key, Value::Number(1), NEVER, &space);
+                fail_to_write(shard, &space);
+                shard.remove(&key, &space);
+                set == Err(StoreError::Full { limit: MAX_BYTES })
+            })
+        };
+        let most = come_and_go(&mut shard);
+        assert!(most.is_some(), "1000 keys wait to be forgotten");
+        assert_eq!(come_and_go(&mut shard), Some(0));
+        assert_eq!((space.bytes(), space.entries()), (0, 0));
+        // The file can be written again.
+        let changes = written(&mut shard, &space);
+        assert!(changes.iter().all(|change| change.value.is_none()));
+        assert_eq!(Some(changes.len()), most);
+        assert_eq!(come_and_go(&mut shard), most);
+        shard.clear(&space);
+        assert_eq!(space.marks.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_key_that_comes_back_while_its_removal_fails_should_be_removed_in_the_end() {
+        let (mut shard, space) = (Shard::new(true), Space::new(MAX_BYTES));
+        let set = |shard: &mut Shard| shard.set("k", Value::Number(1), NEVER, &space);
+        set(&mut shard).expect("room");
+        assert_eq!(written(&mut shard, &space).len(), 1);
+        shard.remove("k", &space);
+        let removal = written(&mut shard, &space);
+        set(&mut shard).expect("room");
+        for change in removal {
+            shard.put_back(change.key, &space);
+        }
+        shard.remove("k", &space);
+        let changes = written(&mut shard, &space);
+        assert_eq!(changes.len(), 1, "the file still has it");
+        assert!(changes[0].value.is_none());
+        assert_eq!(space.marks.load(Ordering::Relaxed), 0);
     }
 }

@@ -144,7 +144,7 @@ impl Table {
         let deadline = Clock::from_file(self.clock.now(), deadline);
         let mut shard = self.shard(key);
         let Some(deadline) = deadline else {
-            shard.forget_in_file(key);
+            shard.forget_in_file(key, &self.space);
             return Ok(());
         };
         shard.restore(key, Value::new(value), deadline, &self.space)
@@ -155,14 +155,14 @@ impl Table {
         let now = self.clock.now();
         self.changed.store(false, Ordering::Relaxed);
         let mut changes = Vec::new();
-        self.each_shard(|shard| shard.take_changes(now, &mut changes));
+        self.each_shard(|shard| shard.take_changes(now, &self.space, &mut changes));
         changes
     }
 
     /// Changes that the file did not learn.
     pub(crate) fn put_back(&self, changes: Vec<Change>) {
         for change in changes {
-            self.shard(&change.key).put_back(change.key);
+            self.shard(&change.key).put_back(change.key, &self.space);
         }
     }
 
