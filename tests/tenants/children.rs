@@ -166,6 +166,8 @@ fn a_supervisor_that_is_killed_should_leave_no_process() {
         at += 1;
     }
     assert!(family.len() >= 4, "{family:?}");
+    // One is paused, and hears nothing.
+    house.process("b").expect("a process").kill(Signal::STOP);
     house.runner.signal(Signal::KILL).expect("sent");
     for process in &family {
         assert!(soon(|| !process.is_there()), "{process:?} is left");
