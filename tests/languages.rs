@@ -82,7 +82,7 @@ fn every_language_should_pass_the_same_cases() {
 fn every_language_should_serve_a_gateway() {
     let first = module(LANGUAGES[0]);
     let folder = first.parent().expect("a folder");
-    let runner = modules::runner(RUNNER, folder);
+    let runner = modules::patient_runner(RUNNER, folder);
     let loading = std::time::Duration::from_secs(300);
     let all = format!("{} plugins can be used", LANGUAGES.len());
     assert!(runner.prints(&all, loading), "{}", runner.log());

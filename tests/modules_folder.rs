@@ -207,7 +207,7 @@ fn a_filter_that_misbehaves_on_a_call_should_lose_that_call_only() {
     for (on_request, configure, logged) in rows {
         let guest = Guest::request_filter("", configure, on_request);
         let folder = folder_with("guest.wasm", &guest.build());
-        let runner = modules::runner(RUNNER, folder.path());
+        let runner = modules::patient_runner(RUNNER, folder.path());
         for _ in 0..2 {
             assert_eq!(
                 call(&runner, "guest"),

@@ -19,7 +19,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let runner = modules::runner(env!("CARGO_BIN_EXE_runner"), &modules::examples());
+        let runner = modules::patient_runner(env!("CARGO_BIN_EXE_runner"), &modules::examples());
         let gateway = TestGateway::new(runner.socket());
         Stage { runner, gateway }
     }

@@ -15,7 +15,10 @@ fn every_way_a_filter_can_end_should_be_counted_by_plugin_and_cause() {
         ("response-only", response_filter()),
         ("broken", b"no component".to_vec()),
     ];
-    let stage = Stage::new(&modules, "limits: {gateway_ms: 200, prepare_ms: 9000}\n");
+    let stage = Stage::new(
+        &modules,
+        "limits: {gateway_ms: 200, prepare_ms: 9000, handler_wall_ms: 30000}\n",
+    );
     // Plugin, configuration, phase, how it ends, and under which name.
     let rows = [
         ("probe", "{}", "request", "next", "probe"),

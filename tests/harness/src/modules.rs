@@ -3,7 +3,10 @@
 //!
 //! Must not know what the guests do.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
 
 use crate::RunnerProcess;
 
@@ -39,8 +42,33 @@ pub fn examples() -> PathBuf {
 /// Where it does not start.
 #[must_use]
 pub fn runner(binary: &str, folder: &Path) -> RunnerProcess {
-    let folder = folder.to_str().expect("a path that is UTF-8");
-    match RunnerProcess::start(Path::new(binary), ["serve", "--modules", folder], &[]) {
+    started(binary, &["--modules".as_ref(), folder.as_ref()])
+}
+
+/// One that serves a folder and waits as long as a busy machine may take for what
+/// computes: only the clocks on the wall are not the default ones.
+///
+/// # Panics
+/// Where it does not start.
+#[must_use]
+pub fn patient_runner(binary: &str, folder: &Path) -> RunnerProcess {
+    const LIMITS: &str = "limits: {handler_wall_ms: 40000, configure_wall_ms: 40000, \
+                          prepare_ms: 40000, compile_s: 300}";
+    let place = TempDir::new().expect("temporary folder");
+    let config = place.path().join("config.yaml");
+    std::fs::write(&config, LIMITS).expect("configuration");
+    let modules = ["--modules".as_ref(), folder.as_ref()];
+    started(
+        binary,
+        &[&modules[..], &["--config".as_ref(), config.as_ref()]].concat(),
+    )
+}
+
+fn started(binary: &str, options: &[&OsStr]) -> RunnerProcess {
+    let args = ["serve".as_ref()]
+        .into_iter()
+        .chain(options.iter().copied());
+    match RunnerProcess::start(Path::new(binary), args, &[]) {
         Ok(runner) => runner,
         Err(error) => panic!("the runner does not start: {error}"),
     }
