@@ -61,7 +61,7 @@ swaps *OPTIONS:
     cargo build --locked --release -p siege
     target/release/siege swaps {{OPTIONS}}
 
-# Two minutes; --isolation process for processes of their own.
+# Three minutes; --isolation process for processes of their own.
 # Put a tenant with ten times the load beside a quiet one, in front of the release build.
 noisy *OPTIONS: examples
     cargo build --locked --release -p runner

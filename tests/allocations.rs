@@ -104,7 +104,7 @@ impl Rooms {
         let tenant = Tenant::sole();
         let metrics = AllMetrics::new().expect("metrics").of(&Tenant::sole());
         let folder = modules::examples();
-        let (catalog, _) = PluginCatalog::list(&tenant, &folder, &metrics).expect("modules");
+        let (catalog, _) = PluginCatalog::list(&tenant, &folder, 9, &metrics).expect("modules");
         let catalog = Arc::new(catalog);
         let here = tokio::runtime::Handle::current();
         let lifetime = config.configuration_lifetime;

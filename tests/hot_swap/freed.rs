@@ -66,7 +66,7 @@ async fn a_version_should_be_freed_with_its_last_call() {
     );
     let folder = tempfile::tempdir().expect("temporary folder");
     put(folder.path(), "a", 201);
-    let listed = PluginCatalog::list(&tenant, folder.path(), &metrics);
+    let listed = PluginCatalog::list(&tenant, folder.path(), 9, &metrics);
     let catalog = Arc::new(listed.expect("modules").0);
     let lifetime = config.configuration_lifetime;
     let key_value = config.key_value.clone();

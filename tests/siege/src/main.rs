@@ -85,13 +85,13 @@ fn say(line: &str) -> Result<()> {
 }
 
 /// A line that moves while something long goes on; on a terminal only.
-fn progress(what: &'static str, seconds: u64) -> indicatif::ProgressBar {
+fn progress(what: &str, seconds: u64) -> indicatif::ProgressBar {
     let bar = indicatif::ProgressBar::new(seconds);
     if let Ok(style) =
-        indicatif::ProgressStyle::with_template("{msg:28} {bar:30} {elapsed_precise}")
+        indicatif::ProgressStyle::with_template("{msg:36} {bar:30} {elapsed_precise}")
     {
         bar.set_style(style);
     }
-    bar.set_message(what);
+    bar.set_message(what.to_owned());
     bar
 }

@@ -1,6 +1,8 @@
 //! A tenant with ten times the load of another, which must hardly notice: both in
-//! front of one runner, each at an even pace, first the quiet one alone and then
-//! both. At last the noisy one calls as fast as it can.
+//! front of one runner, each at an even pace, first the quiet one alone, then
+//! both, then with the noisy one calling as fast as it can. That in several
+//! rounds, which count together: what else the machine does differs from one
+//! half of a minute to the next by more than what is looked for.
 //!
 //! The noise is made on threads that give way, so that what is measured is the
 //! runner's doing and not that both gateways are on one machine.
@@ -36,9 +38,12 @@ pub(crate) struct Options {
     /// How the tenants are kept apart.
     #[arg(long, value_enum, default_value_t = Isolation::Shared)]
     isolation: Isolation,
-    /// Seconds of each measurement.
-    #[arg(long, default_value_t = 15)]
+    /// Seconds of each measurement in each round.
+    #[arg(long, default_value_t = 6)]
     seconds: u64,
+    /// Rounds.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
     /// Connections of the quiet tenant.
     #[arg(long, default_value_t = 8)]
     connections: u32,
@@ -62,8 +67,9 @@ enum Isolation {
 }
 
 pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
-    if options.connections == 0 || options.times == 0 || options.rate <= 0.0 {
-        bail!("connections, times and rate are above zero");
+    let whole = [options.connections, options.times, options.rounds];
+    if whole.contains(&0) || options.rate <= 0.0 {
+        bail!("connections, times, rounds and rate are above zero");
     }
     let isolation = match options.isolation {
         Isolation::Shared => "shared",
@@ -77,48 +83,96 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     }
     let every = Duration::from_secs_f64(1.0 / options.rate);
     let quiet = crowd(&site, "quiet", options.connections, every);
-    let time = Duration::from_secs(options.seconds);
-    let alone = measured(&quiet, None, "alone", time).await.0;
-
     let connections = options.connections * options.times;
-    let entered = noise.enter();
-    let noisy = crowd(&site, "noisy", connections, every);
-    drop(entered);
-    let (beside, noise_beside) =
-        measured(&quiet, Some(&noisy), "beside a noisy tenant", time).await;
-    let noisy = noisy.disperse().await;
-
-    let entered = noise.enter();
-    let flood = crowd(&site, "noisy", connections, Duration::from_micros(1));
-    drop(entered);
-    let (flooded, noise_flooded) = measured(&quiet, Some(&flood), "beside a flood", time).await;
-    let flood = flood.disperse().await;
-    let after = quiet.disperse().await;
+    let time = Duration::from_secs(options.seconds);
+    let [mut alone, mut beside, mut flooded] = <[Measured; 3]>::default();
+    for round in 1..=options.rounds {
+        let what = |what: &str| format!("{what}, round {round} of {}", options.rounds);
+        alone.add(&quiet, None, &what("alone"), time).await;
+        for (measured, name, every) in [
+            (&mut beside, "beside a noisy tenant", every),
+            (&mut flooded, "beside a flood", Duration::from_micros(1)),
+        ] {
+            let entered = noise.enter();
+            let noisy = crowd(&site, "noisy", connections, every);
+            drop(entered);
+            measured.add(&quiet, Some(&noisy), &what(name), time).await;
+            measured.unmeasured.add(&noisy.disperse().await);
+        }
+    }
+    let mut rest = Measured::default();
+    rest.unmeasured.add(&quiet.disperse().await);
     noise.shutdown_background();
 
-    report(isolation, [&alone, &beside, &flooded])?;
-    let ratio = |of: &Tally| p99(of) / p99(&alone).max(f64::EPSILON);
-    let (beside_ratio, flood_ratio) = (ratio(&beside), ratio(&flooded));
-    let times = noise_beside.calls / beside.calls.max(1);
-    let flood_times = noise_flooded.calls / flooded.calls.max(1);
+    report(isolation, [&alone, &beside, &flooded].map(|of| &of.quiet))?;
+    let (beside_ratio, flood_ratio) = (beside.ratio(&alone), flooded.ratio(&alone));
+    let (times, flood_times) = (beside.times(), flooded.times());
     say(&format!(
         "p99 beside {times} times its load / alone: {beside_ratio:.2}"
     ))?;
     say(&format!(
         "p99 beside a flood of {flood_times} times its load / alone: {flood_ratio:.2}"
     ))?;
-    let quiets = [&alone, &beside, &flooded, &after];
-    let noises = [&noisy, &noise_beside, &flood, &noise_flooded];
-    let all = quiets.into_iter().chain(noises);
-    let wrong: u64 = all.clone().map(|tally| tally.wrong).sum();
-    for tally in all {
+    let all = [&alone, &beside, &flooded, &rest];
+    let wrong = all.map(Measured::wrong).into_iter().sum::<u64>();
+    for tally in all.into_iter().flat_map(Measured::tallies) {
         for (called, (times, first)) in &tally.faults {
             say(&format!("{called}: {times} times wrong: {first}"))?;
         }
     }
-    let alive = runner.is_alive();
     say(&format!("{wrong} wrong answers"))?;
-    Ok(alive && wrong == 0 && beside_ratio <= options.ratio)
+    Ok(runner.is_alive() && wrong == 0 && beside_ratio <= options.ratio)
+}
+
+/// What came of one kind of measurement, in all rounds.
+#[derive(Default)]
+struct Measured {
+    quiet: Tally,
+    noise: Tally,
+    /// While it began and ended: only what is wrong counts.
+    unmeasured: Tally,
+}
+
+impl Measured {
+    /// Measures once more.
+    async fn add(&mut self, quiet: &Crowd, noisy: Option<&Crowd>, what: &str, time: Duration) {
+        let bar = progress(what, time.as_secs());
+        let count = || {
+            let noise = noisy.map(Crowd::count_anew).unwrap_or_default();
+            (quiet.count_anew(), noise)
+        };
+        tokio::time::sleep(WARM_UP).await;
+        let (warming_quiet, warming_noise) = count();
+        self.unmeasured.add(&warming_quiet);
+        self.unmeasured.add(&warming_noise);
+        for _ in 0..time.as_secs() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        let (of_quiet, of_noise) = count();
+        self.quiet.add(&of_quiet);
+        self.noise.add(&of_noise);
+    }
+
+    /// The p99 of the quiet one over that of another measurement.
+    fn ratio(&self, alone: &Measured) -> f64 {
+        let p99 = |of: &Measured| of.quiet.latency(0.99).as_secs_f64();
+        p99(self) / p99(alone).max(f64::EPSILON)
+    }
+
+    /// How many times the load of the quiet one the noise was.
+    fn times(&self) -> u64 {
+        self.noise.calls / self.quiet.calls.max(1)
+    }
+
+    fn tallies(&self) -> [&Tally; 3] {
+        [&self.quiet, &self.noise, &self.unmeasured]
+    }
+
+    fn wrong(&self) -> u64 {
+        self.tallies().map(|tally| tally.wrong).into_iter().sum()
+    }
 }
 
 /// Threads for those who make the noise.
@@ -163,35 +217,6 @@ fn crowd(site: &Site, tenant: &str, connections: u32, every: Duration) -> Crowd 
         crowd.add(worker, Arc::clone(&presence), every, Box::new(next));
     }
     crowd
-}
-
-/// What came of both in the same time.
-async fn measured(
-    quiet: &Crowd,
-    noisy: Option<&Crowd>,
-    what: &'static str,
-    time: Duration,
-) -> (Tally, Tally) {
-    let bar = progress(what, time.as_secs());
-    let count = || {
-        let noise = noisy.map(Crowd::count_anew).unwrap_or_default();
-        (quiet.count_anew(), noise)
-    };
-    tokio::time::sleep(WARM_UP).await;
-    let warming = count();
-    for _ in 0..time.as_secs() {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let (mut quiet, mut noise) = count();
-    quiet.wrong += warming.0.wrong;
-    noise.wrong += warming.1.wrong;
-    (quiet, noise)
-}
-
-fn p99(tally: &Tally) -> f64 {
-    tally.latency(0.99).as_secs_f64()
 }
 
 fn report(isolation: &str, measured: [&Tally; 3]) -> Result<()> {

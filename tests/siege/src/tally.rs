@@ -90,6 +90,18 @@ impl Tally {
         }
     }
 
+    /// Counts what another has counted, too.
+    pub(crate) fn add(&mut self, other: &Tally) {
+        self.latencies += &other.latencies;
+        self.calls += other.calls;
+        self.excused += other.excused;
+        self.wrong += other.wrong;
+        for (called, (times, first)) in &other.faults {
+            let fault = self.faults.entry(called.clone());
+            fault.or_insert_with(|| (0, first.clone())).0 += times;
+        }
+    }
+
     /// The latency that this share of the calls did not exceed.
     pub(crate) fn latency(&self, quantile: f64) -> Duration {
         Duration::from_micros(self.latencies.value_at_quantile(quantile))
