@@ -206,6 +206,18 @@ fn versions_and_configurations_should_be_compiled_by_compilers() {
 }
 
 #[test]
+fn a_runner_that_compiles_inside_should_start_no_process() {
+    let mut stage = watching("compile: inside\nplugins: {quick: {snapshot: always}}");
+    still_serves(&mut stage);
+    stage.logs(0, "modules are compiled in this process, without limits");
+    stage.logs(0, "plugin quick: calls start from a snapshot");
+    let token = stage.token("quick", "as before");
+    put(&stage.modules(), "quick", 202);
+    stage.reaches(token, Some(202));
+    assert!(Process::children_of(stage.runner.id()).is_empty());
+}
+
+#[test]
 fn a_compiler_should_have_nothing_but_its_socket() {
     let stage = watching("limits: {compile_mib: 1024}");
     let launcher = launcher(&stage);

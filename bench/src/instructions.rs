@@ -50,7 +50,11 @@ pub(crate) fn run(runner: &Path, built: &Path, requests: u64) -> Result<String> 
         };
         let config_file = folder.path().join(format!("{}.yaml", subject.name));
         let cache = folder.path().join("cache");
-        std::fs::write(&config_file, cases::config_file(config, &cache))?;
+        let mut config = cases::config_file(config, &cache);
+        // A compiler of its own would run outside of callgrind and compile for
+        // this processor, not for the one that callgrind plays.
+        config += "compile: inside\n";
+        std::fs::write(&config_file, config)?;
         let site = Site {
             runner,
             folder: folder.path(),

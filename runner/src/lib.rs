@@ -71,6 +71,7 @@ pub mod module_swap;
 pub mod module_watch;
 pub mod picture;
 pub mod plugin_catalog;
+mod program_file;
 pub mod second_wall;
 pub mod server;
 pub mod serving;

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::Admin;
 use crate::admin::pages::{Content, Pages, TenantPages};
-use crate::compiler::{Launched, Launcher};
+use crate::compiler::{Compilers, Launched, Launcher};
 use crate::conf_cache::Tokens;
 use crate::config::Config;
 use crate::doors::{self, Sockets};
@@ -37,8 +37,8 @@ pub struct Circumstances {
     pub watch: bool,
     /// Where the sockets come from.
     pub sockets: Sockets,
-    /// Starts compilers.
-    pub launched: Launched,
+    /// Starts compilers; none where everything is compiled in this process.
+    pub launched: Option<Launched>,
     /// Whom filters' requests believe.
     pub authorities: Authorities,
     /// What is raised once everything has started.
@@ -66,8 +66,9 @@ pub async fn serve(
     } = circumstances;
     let descriptors = file_descriptors::raise_limit();
     let all_metrics = AllMetrics::new()?;
-    let launcher = launched.watch();
+    let launcher = launched.map(Launched::watch).transpose();
     let launcher = launcher.context("no thread for the launcher of compilers")?;
+    let compilers = launcher.as_ref().map(Launcher::compilers);
     let makes_sockets = matches!(sockets, Sockets::Own);
     // Each of the two takes a millisecond or more.
     let (services, ownerships) = std::thread::scope(|scope| {
@@ -83,7 +84,7 @@ pub async fn serve(
                 &authorities,
                 descriptors,
                 &all_metrics,
-                &launcher,
+                compilers.as_ref(),
             ),
             search.join(),
         )
@@ -99,7 +100,7 @@ pub async fn serve(
     let pages = Pages {
         not_served,
         names_tenants: config.names_tenants,
-        compilers: Some(launcher.compilers()),
+        compilers,
         ..pages(&services, all_metrics, &dropped, &stopping)
     };
     let pages: Arc<dyn Content> = Arc::new(pages);
@@ -177,7 +178,7 @@ fn start_tenants(
     authorities: &Authorities,
     descriptors: u64,
     all_metrics: &AllMetrics,
-    launcher: &Launcher,
+    compilers: Option<&Compilers>,
 ) -> Result<Started> {
     let (tokens, shared_out) = (Tokens::from_random(), config.names_tenants);
     let wanted = config.tenants.iter().map(|tenant| tenant.connections);
@@ -204,7 +205,7 @@ fn start_tenants(
             cache,
             configuration_lifetime: config.configuration_lifetime,
             connections: connections.max(1),
-            compilers: launcher.compilers(),
+            compilers: compilers.cloned(),
             thread_start: match shared_out {
                 true => thread_start(&tenant.tenant, tenant.share, true),
                 false => ThreadStart::default(),

@@ -76,8 +76,8 @@ pub struct Given<'a> {
     pub connections: u32,
     /// What its threads do first.
     pub thread_start: ThreadStart,
-    /// Who compiles its modules.
-    pub compilers: Compilers,
+    /// Who compiles its modules; nobody else where this process does.
+    pub compilers: Option<Compilers>,
 }
 
 impl TenantService {
@@ -244,13 +244,20 @@ fn trusted(config: &TenantConfig) -> Result<Trusted> {
 }
 
 fn start_engine(config: &TenantConfig, given: &Given<'_>) -> Result<Arc<Engine>> {
+    let compilers = given.compilers.as_ref();
+    if compilers.is_none() {
+        tracing::warn!(
+            "modules are compiled in this process, without limits of time and memory \
+             (compile: inside)"
+        );
+    }
     let settings = EngineSettings {
         guest_memory: config.guest_memory,
         instances: config.instances,
         snapshot_memory: config.snapshot_memory,
         cache: open_cache(&given.cache),
         count_instructions: false,
-        compiler: Some(given.compilers.of(&config.tenant, compile_limits(config))),
+        compiler: compilers.map(|of| of.of(&config.tenant, compile_limits(config))),
         thread_start: given.thread_start.clone(),
     };
     let engine = Engine::start(settings)

@@ -97,7 +97,7 @@ async fn play(
         watch: false,
         sockets: Sockets::Own,
         authorities: Authorities::read(&config),
-        launched,
+        launched: Some(launched),
         wall: None,
         dropped,
     };

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ServeOptions;
 use crate::compiler::Launched;
-use crate::config::{self, Config, Isolation, ProcessEnvironment};
+use crate::config::{self, Compile, Config, Isolation, ProcessEnvironment};
 use crate::doors::Sockets;
 use crate::granting::Authorities;
 use crate::serving::{self, Circumstances};
@@ -76,7 +76,10 @@ fn serve_supervised(options: &ServeOptions) -> Result<()> {
 fn serve_here(options: &ServeOptions, config: Config, sockets: Sockets) -> Result<()> {
     register_for_barriers();
     let idle = if options.watch { REMEMBERED } else { IDLE };
-    let launched = Launched::start(idle, config.tenants.len());
+    let launched = match config.compile {
+        Compile::Apart => Some(Launched::start(idle, config.tenants.len())),
+        Compile::Inside => None,
+    };
     let authorities = Authorities::read(&config);
     // A thread that is there already would stay outside of it.
     let wall = second_wall::of(&config, !options.supervised);

@@ -14,7 +14,8 @@ use super::cache::{self, CacheSettings};
 use super::env::Environment;
 use super::key_value::KeyValueSettings;
 use super::raw::{
-    Isolation, LogFormat, RawCache, RawConfig, RawConfinementMapping, RawConfinementSection,
+    Compile, Isolation, LogFormat, RawCache, RawConfig, RawConfinementMapping,
+    RawConfinementSection,
 };
 use super::socket::socket_path;
 use super::source::Source;
@@ -50,6 +51,8 @@ pub struct Config {
     pub tenants: Vec<TenantConfig>,
     /// Whether each has a process of its own.
     pub isolation: Isolation,
+    /// Where modules are compiled.
+    pub compile: Compile,
     /// Whether the process gives up what it does not need.
     pub confinement: RawConfinementMapping,
     /// What is logged.
@@ -205,6 +208,7 @@ impl Source {
             text: ConfigText(self.text.as_str().into()),
             names_tenants: !raw.tenants.is_empty(),
             isolation: raw.isolation,
+            compile: raw.compile,
             confinement: match raw.confinement {
                 RawConfinementSection::Mapping(mapping) => mapping,
                 RawConfinementSection::Mode(mode) => RawConfinementMapping {

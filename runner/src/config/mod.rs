@@ -29,6 +29,6 @@ pub use grants::{Grants, HttpGrant, SecretText, Secrets};
 pub use integrity::{Integrity, ModuleDigest};
 pub use key_value::{KeyValueSettings, KeyValueStore};
 pub use plugins::{PluginConfig, Plugins};
-pub use raw::{Isolation, LogFormat, RawConfinement, RawConfinementMapping};
+pub use raw::{Compile, Isolation, LogFormat, RawConfinement, RawConfinementMapping};
 pub use socket::SocketSettings;
 pub use tenants::{Share, TenantConfig};

@@ -44,6 +44,8 @@ pub struct RawConfig {
     pub confinement: RawConfinementSection,
     /// Whether tenants share a process.
     pub isolation: Isolation,
+    /// Where modules are compiled.
+    pub compile: Compile,
     /// Whose filters there are.
     pub tenants: Vec<RawTenant>,
 }
@@ -65,6 +67,7 @@ impl Default for RawConfig {
             admin: RawAdmin::default(),
             confinement: RawConfinementSection::Mode(RawConfinement::Auto),
             isolation: Isolation::Shared,
+            compile: Compile::Apart,
             tenants: Vec::new(),
         }
     }
@@ -293,6 +296,17 @@ pub enum Isolation {
     Shared,
     /// Each in a process of its own.
     Process,
+}
+
+/// `compile`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compile {
+    /// In processes of their own, with limits.
+    #[default]
+    Apart,
+    /// In the process that serves.
+    Inside,
 }
 
 /// `cache`.
