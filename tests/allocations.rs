@@ -123,14 +123,7 @@ impl Rooms {
             trusted: Trusted::default(),
             granting: Arc::new(granting),
         };
-        let swap = ModuleSwap::new(
-            tenant.clone(),
-            engine,
-            said,
-            catalog,
-            Arc::clone(&confs),
-            Arc::clone(&metrics),
-        );
+        let swap = ModuleSwap::new(tenant.clone(), engine, said, catalog, Arc::clone(&confs));
         swap.load_all().await;
         let (ours, gateways) = UnixStream::pair().expect("sockets");
         Rooms {

@@ -125,6 +125,31 @@ fn what_takes_long_should_hold_up_no_other() {
 }
 
 #[test]
+fn a_module_that_goes_before_its_turn_should_not_come_back_with_it() {
+    let large = Guest::request_filter("", "i32.const 0", "i32.const 0");
+    let fill = |folder: &Path| {
+        std::fs::create_dir(folder).expect("folder");
+        std::fs::write(folder.join("slow.wasm"), slow()).expect("module");
+        let mut last = large.build();
+        // A section of no meaning, so that its turn comes after the other's.
+        last.extend([0, 0x80, 0x80, 0x80, 1, 1, b'x']);
+        last.resize(last.len() + (1 << 21) - 2, 0);
+        std::fs::write(folder.join("last.wasm"), last).expect("module");
+    };
+    let config = "cache: {max_mib: 0}\nlimits: {compile_s: 6}\n";
+    let stage = Stage::new(fill, &["--watch"], config);
+    std::fs::remove_file(stage.modules().join("last.wasm")).expect("removed");
+    stage.logs(0, "plugin last is gone");
+    assert!(stage.page("/readyz").contains("plugin slow: still loading"));
+    stage.logs(0, "compiling it takes more than 6 s");
+    stage.logs(0, "no module of");
+    let page = stage.page("/readyz");
+    assert!(!page.contains("plugin last"), "{page}");
+    let figures = stage.page("/metrics");
+    assert!(!figures.contains("\"last\""), "{figures}");
+}
+
+#[test]
 fn a_compiler_that_ends_should_take_nothing_else_with_it() {
     let rows = [
         // Somebody's doing: tried again, but not for ever.

@@ -566,6 +566,7 @@ mod tests {
             let token = std::thread::scope(|scope| {
                 scope.spawn(|| {
                     start.wait();
+                    catalog.enter(&tenant, &coming);
                     catalog.put(&tenant, &coming, Err("no good".into()));
                     cache.check_again(&tenant, &name);
                 });

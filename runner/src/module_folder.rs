@@ -23,6 +23,8 @@ pub struct Listing {
     pub modules: BTreeMap<Arc<str>, ModuleFile>,
     /// About what else is there.
     pub remarks: BTreeSet<Remark>,
+    /// Names of modules that [`Listing::keep`] did not keep.
+    pub refused: BTreeSet<Arc<str>>,
 }
 
 /// Lines for the log about one folder.
@@ -189,7 +191,7 @@ impl Listing {
     /// given up, so that nobody has more by renaming.
     pub fn keep(&mut self, most: usize, known: &BTreeSet<Arc<str>>) {
         let mut room = most.saturating_sub(known.len());
-        let (mut first, mut refused) = (None, 0_usize);
+        let (mut first, mut refused) = (None, BTreeSet::new());
         self.modules.retain(|name, file| {
             if known.contains(name) {
                 return true;
@@ -198,18 +200,20 @@ impl Listing {
                 room = less;
                 return true;
             }
-            refused += 1;
+            refused.insert(Arc::clone(name));
             first.get_or_insert_with(|| file.path.clone());
             false
         });
         if let Some(first) = first {
             let text = format!(
-                "{} is refused, the first of {refused} modules beyond the {most} that \
+                "{} is refused, the first of {} modules beyond the {most} that \
                  limits.modules allows; raise it, or remove some",
-                first.display()
+                first.display(),
+                refused.len()
             );
             self.remark(Level::ERROR, text);
         }
+        self.refused = refused;
     }
 
     /// Whoever fills the folder with what is no module does not fill the log.

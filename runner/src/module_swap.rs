@@ -56,7 +56,6 @@ pub struct ModuleSwap {
     granting: Arc<Granting>,
     catalog: Arc<PluginCatalog>,
     confs: Arc<ConfCache>,
-    metrics: Arc<Metrics>,
     places: Semaphore,
     anticipates: bool,
 }
@@ -100,7 +99,6 @@ impl ModuleSwap {
         said: Said,
         catalog: Arc<PluginCatalog>,
         confs: Arc<ConfCache>,
-        metrics: Arc<Metrics>,
     ) -> Self {
         ModuleSwap {
             tenant,
@@ -110,7 +108,6 @@ impl ModuleSwap {
             granting: said.granting,
             catalog,
             confs,
-            metrics,
             places: Semaphore::new(AT_ONCE),
             anticipates: false,
         }
@@ -152,6 +149,10 @@ impl ModuleSwap {
             let next = modules.iter().position(wanted).unwrap_or(0);
             let (pause, size, module) = modules.remove(next);
             tokio::time::sleep(pause).await;
+            if !self.catalog.has(&self.tenant, &module) {
+                // Its file went before its turn came, or another took its place.
+                continue;
+            }
             if let Taken::NotNow(pause) = self.take(&module, false).await {
                 modules.push((pause, size, module));
             }
@@ -231,12 +232,14 @@ impl ModuleSwap {
         let loaded = self.load(module, wasm).await;
         match loaded.and_then(|plugin| serves_as_much(module, plugin)) {
             Ok(plugin) => {
+                if !self.count(module, Metrics::version_taken) {
+                    return Taken::Done;
+                }
                 say_ready(module, &plugin, size, began.elapsed());
                 *progress = Progress {
                     serving: Some(digest),
                     ..Progress::default()
                 };
-                self.metrics.version_taken(&module.name);
                 if self.anticipates && size <= ANTICIPATED && module.plugin().is_none() {
                     plugin.anticipate();
                 }
@@ -299,7 +302,9 @@ impl ModuleSwap {
             refused: digest,
             ..Progress::default()
         };
-        self.metrics.version_refused(name);
+        if !self.count(module, Metrics::version_refused) {
+            return Taken::Done;
+        }
         if module.plugin().is_some() {
             tracing::error!(
                 "{shown} is refused: {error:#}; the last good version of the plugin {name} stays"
@@ -310,6 +315,11 @@ impl ModuleSwap {
             self.put(module, Err(Arc::from(format!("{error:#}"))));
         }
         Taken::Done
+    }
+
+    /// False where the module is none any more: its file went while it was read.
+    fn count(&self, module: &Arc<Module>, count: fn(&Metrics, &str)) -> bool {
+        self.catalog.count(&self.tenant, module, count)
     }
 
     fn put(&self, module: &Arc<Module>, plugin: Result<Arc<Plugin>, Arc<str>>) {

@@ -171,6 +171,7 @@ impl ModuleWatch {
         // After the folder was found to be one: that all of it is new, and there
         // is no room yet, does not make it another.
         listing.keep(self.swap.most_modules(), &self.swap.catalog().names());
+        self.swap.catalog().set_refused(listing.refused);
         let mut due = self.remark(listing.remarks);
         for (name, file) in &listing.modules {
             due = sooner(due, self.consider(name, file));

@@ -44,6 +44,8 @@ pub struct PluginCatalog {
     generation: AtomicU64,
     /// Why the folder cannot be what serves.
     trouble: ArcSwapOption<String>,
+    /// Of modules beyond the most that there may be.
+    refused: ArcSwap<BTreeSet<Arc<str>>>,
 }
 
 impl PluginCatalog {
@@ -57,6 +59,7 @@ impl PluginCatalog {
             metrics: Arc::clone(metrics),
             generation: AtomicU64::new(0),
             trouble: ArcSwapOption::empty(),
+            refused: ArcSwap::default(),
         }
     }
 
@@ -88,6 +91,7 @@ impl PluginCatalog {
             ((tenant.clone(), Arc::clone(name)), module)
         });
         catalog.modules.store(Arc::new(modules.collect()));
+        catalog.set_refused(std::mem::take(&mut listing.refused));
         Ok((catalog, listing))
     }
 
@@ -121,17 +125,36 @@ impl PluginCatalog {
         modules.values().map(stage).collect()
     }
 
+    /// Whether this module is what its name stands for.
+    pub fn has(&self, tenant: &Tenant, module: &Arc<Module>) -> bool {
+        let there = self.module(tenant, &module.name);
+        there.is_some_and(|there| Arc::ptr_eq(&there, module))
+    }
+
+    /// Counts something of a module, unless it is in the catalog no more: then
+    /// nobody would take its figures out of the text again.
+    pub fn count(&self, tenant: &Tenant, module: &Arc<Module>, count: fn(&Metrics, &str)) -> bool {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let has = self.has(tenant, module);
+        if has {
+            count(&self.metrics, &module.name);
+        }
+        has
+    }
+
     /// Gives a module the plugin that it is from here on, or the reason why it
-    /// is none, and puts it into the catalog where it is not there yet.
-    /// Configurations have to be checked again.
+    /// is none, unless it is in the catalog no more. Configurations have to be
+    /// checked again.
     pub fn put(
         &self,
         tenant: &Tenant,
         module: &Arc<Module>,
         plugin: Result<Arc<Plugin>, Arc<str>>,
     ) {
-        self.enter(tenant, module);
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.has(tenant, module) {
+            return;
+        }
         // After the map: whoever looked into it before and found nothing has a
         // smaller number, and is checked again.
         let generation = self.next_generation();
@@ -174,6 +197,18 @@ impl PluginCatalog {
     /// Something is wrong with it, or nothing any more.
     pub fn set_trouble(&self, trouble: Option<String>) {
         self.trouble.store(trouble.map(Arc::new));
+    }
+
+    /// The names of modules beyond the most that there may be.
+    pub fn refused(&self) -> Arc<BTreeSet<Arc<str>>> {
+        self.refused.load_full()
+    }
+
+    /// These are beyond it.
+    pub fn set_refused(&self, refused: BTreeSet<Arc<str>>) {
+        if **self.refused.load() != refused {
+            self.refused.store(Arc::new(refused));
+        }
     }
 
     /// Warns of settings for plugins that are not there.
@@ -240,6 +275,10 @@ impl PluginCatalog {
     /// Names longer than any plugin's are not compared: that takes time, and
     /// the gateway waits.
     fn suggest(&self, tenant: &Tenant, name: &str) -> String {
+        if self.refused.load().contains(name) {
+            return "its module is beyond the most of limits.modules; raise that, or remove others"
+                .into();
+        }
         let compared = if name.len() > NAME_LIMIT { "" } else { name };
         let modules = self.modules.load();
         let known = modules

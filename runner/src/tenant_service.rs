@@ -126,7 +126,6 @@ impl TenantService {
             },
             Arc::clone(&catalog),
             Arc::clone(&confs),
-            Arc::clone(&given.metrics),
         );
         let dispatcher = Dispatcher::new(
             tenant.clone(),
@@ -204,6 +203,7 @@ impl TenantService {
             stored: stored.map(|stored| (stored.entries as u64, stored.bytes as u64)),
             ..TenantLevels::default()
         };
+        levels.plugins_beyond = self.catalog.refused().len() as u64;
         for (name, stage) in self.catalog.stages() {
             match stage {
                 Stage::Loading => levels.plugins_loading += 1,

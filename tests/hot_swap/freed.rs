@@ -91,7 +91,6 @@ async fn a_version_should_be_freed_with_its_last_call() {
         said,
         Arc::clone(&catalog),
         Arc::clone(&confs),
-        metrics,
     );
     let configuration = Box::new([PluginConf {
         name: "a".into(),

@@ -84,8 +84,13 @@ fn a_tenant_without_memory_for_instances_should_fail_alone() {
         let house = House::new(isolation, "limits: {guest_memory_mib: 64}", &both);
         let [mut a, mut b] = ["a", "b"].map(|name| house.caller(name, "grows", ""));
         a.always(1, 0);
+        // One at a time, or it is the other that finds none left.
+        let taken = || house.figure("wasm_runner_guest_memory_bytes", "a", &[]);
+        assert!(soon(|| taken() == 0.0), "{isolation}: {}", taken());
         let mut keeps = house.caller("a", "keeps", "");
         keeps.begin();
+        let most = f64::from(20 << 20);
+        assert!(soon(|| taken() >= most), "{isolation}: {}", taken());
         let refused = soon(|| a.reply() == Ok(UNAVAILABLE));
         assert!(refused, "{isolation}: {}", house.runner.log());
         for _ in 0..5 {

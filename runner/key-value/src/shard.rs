@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::StoreError;
 use crate::clock::{Clock, NEVER};
@@ -19,9 +19,11 @@ pub(crate) struct Space {
     max_bytes: usize,
     bytes: AtomicUsize,
     entries: AtomicUsize,
-    /// Bytes of keys that are gone and that the file still has to forget. While
-    /// it cannot be written there are ever more of them.
+    /// Bytes of keys that are gone and that the file still has to forget.
     marks: AtomicUsize,
+    /// There were more of them than are kept: the file is to be written anew,
+    /// with what is here and nothing else.
+    anew: AtomicBool,
 }
 
 impl Space {
@@ -31,6 +33,7 @@ impl Space {
             bytes: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
             marks: AtomicUsize::new(0),
+            anew: AtomicBool::new(false),
         }
     }
 
@@ -42,20 +45,30 @@ impl Space {
         self.entries.load(Ordering::Relaxed)
     }
 
-    /// There is room for another key, as far as marks go: they may take as much
-    /// again as the entries.
-    fn has_room_for_marks(&self) -> Result<(), StoreError> {
-        match self.marks.load(Ordering::Relaxed) < self.max_bytes {
-            true => Ok(()),
-            false => Err(StoreError::Full {
-                limit: self.max_bytes,
-            }),
+    /// Whether there is room for another mark: they may take as much again as the
+    /// entries, which is reached where the file cannot be written for long.
+    fn mark(&self, key: &str) -> bool {
+        if self.marks.load(Ordering::Relaxed) >= self.max_bytes {
+            self.anew.store(true, Ordering::Relaxed);
+            return false;
         }
-    }
-
-    fn marked(&self, key: &str) {
         let bytes = key.len() + ENTRY_OVERHEAD;
         self.marks.fetch_add(bytes, Ordering::Relaxed);
+        true
+    }
+
+    /// Whether the file is to be written anew; from now on it counts as written.
+    pub(crate) fn take_anew(&self) -> bool {
+        self.anew.swap(false, Ordering::Relaxed)
+    }
+
+    /// It was not written anew after all.
+    pub(crate) fn put_back_anew(&self) {
+        self.anew.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_to_be_anew(&self) -> bool {
+        self.anew.load(Ordering::Relaxed)
     }
 
     fn unmarked(&self, key: &str) {
@@ -139,9 +152,9 @@ pub(crate) struct Change {
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
     entries: HashMap<Arc<str>, Entry>,
-    /// Keys whose entry differs from the file. One without an entry is to be
-    /// removed there; a key that the file never had is not kept here, so this
-    /// is never more than what is here and what is there.
+    /// Keys whose entry differs from the file. One without an entry is a mark: it
+    /// is to be removed there. A key that was never on its way to the file leaves
+    /// none.
     changes: HashSet<Arc<str>>,
     /// There is a file that has to learn of changes.
     has_file: bool,
@@ -167,19 +180,6 @@ impl Shard {
     }
 
     pub(crate) fn set(
-        &mut self,
-        key: &str,
-        value: Value,
-        deadline: u64,
-        space: &Space,
-    ) -> Result<(), StoreError> {
-        if !self.entries.contains_key(key) {
-            space.has_room_for_marks()?;
-        }
-        self.put(key, value, deadline, space)
-    }
-
-    fn put(
         &mut self,
         key: &str,
         value: Value,
@@ -245,8 +245,7 @@ impl Shard {
             .bytes
             .fetch_sub(cost(&key, &entry.value), Ordering::Relaxed);
         space.entries.fetch_sub(1, Ordering::Relaxed);
-        if entry.in_file {
-            space.marked(&key);
+        if entry.in_file && space.mark(&key) {
             self.changes.insert(key);
         } else {
             self.changes.remove(&key);
@@ -274,7 +273,7 @@ impl Shard {
         deadline: u64,
         space: &Space,
     ) -> Result<(), StoreError> {
-        let kept = self.put(key, value, deadline, space);
+        let kept = self.set(key, value, deadline, space);
         match self.entries.get_mut(key) {
             Some(entry) if kept.is_ok() => {
                 entry.in_file = true;
@@ -288,8 +287,8 @@ impl Shard {
 
     /// Has a key removed from the file that is not here.
     pub(crate) fn forget_in_file(&mut self, key: &str, space: &Space) {
-        if self.changes.insert(key.into()) {
-            space.marked(key);
+        if !self.changes.contains(key) && space.mark(key) {
+            self.changes.insert(key.into());
         }
     }
 
@@ -371,34 +370,35 @@ mod tests {
         changes
     }
 
-    fn fail_to_write(shard: &mut Shard, space: &Space) {
-        for change in written(shard, space) {
-            shard.put_back(change.key, space);
-        }
-    }
-
     #[test]
-    fn keys_that_come_and_go_while_the_file_fails_should_have_an_end() {
+    fn keys_that_come_and_go_while_the_file_fails_should_not_all_be_remembered() {
         let (mut shard, space) = (Shard::new(true), Space::new(MAX_BYTES));
-        let come_and_go = |shard: &mut Shard| {
-            let mut keys = (0..1000).map(|number| format!("key-{number}"));
-            keys.position(|key| {
+        let largest = 10 + ENTRY_OVERHEAD;
+        let mut before = Vec::new();
+        for number in 0..1000 {
+            // Each time the write fails that was to make the file forget.
+            let failing = written(&mut shard, &space);
+            let keys = (0..10).map(|key| format!("key-{number}-{key}"));
+            for key in keys.clone() {
                 let set = shard.set(&key, Value::Number(1), NEVER, &space);
-                fail_to_write(shard, &space);
+                set.expect("room for what is new");
+            }
+            for key in std::mem::replace(&mut before, keys.collect()) {
                 shard.remove(&key, &space);
-                set == Err(StoreError::Full { limit: MAX_BYTES })
-            })
-        };
-        let most = come_and_go(&mut shard);
-        assert!(most.is_some(), "1000 keys wait to be forgotten");
-        assert_eq!(come_and_go(&mut shard), Some(0));
-        assert_eq!((space.bytes(), space.entries()), (0, 0));
-        // The file can be written again.
-        let changes = written(&mut shard, &space);
-        assert!(changes.iter().all(|change| change.value.is_none()));
-        assert_eq!(Some(changes.len()), most);
-        assert_eq!(come_and_go(&mut shard), most);
-        shard.clear(&space);
+            }
+            for change in failing {
+                shard.put_back(change.key, &space);
+            }
+            let marks = space.marks.load(Ordering::Relaxed);
+            assert!(marks < MAX_BYTES + largest, "{marks} bytes of marks");
+            assert!(shard.changes.len() < 100, "{}", shard.changes.len());
+        }
+        assert!(space.take_anew() && !space.is_to_be_anew());
+        // What there is, is what the file will have.
+        shard.change_all();
+        let kept = written(&mut shard, &space).into_iter();
+        let kept = kept.filter(|change| change.value.is_some()).count();
+        assert_eq!((kept, space.entries()), (10, 10));
         assert_eq!(space.marks.load(Ordering::Relaxed), 0);
     }
 

@@ -23,6 +23,7 @@ use redb::{TableDefinition, TableError};
 
 use crate::folder;
 use crate::shard::Change;
+use crate::table::Changes;
 
 /// Key to deadline, in eight bytes with the lowest first, and value. Another
 /// layout gets another name.
@@ -153,10 +154,13 @@ impl StoreFile {
     }
 
     /// Writes all changes or none. They are on the disk when this returns.
-    pub(crate) fn write(&self, changes: &[Change]) -> Result<(), FileError> {
+    pub(crate) fn write(&self, Changes { changes, anew }: &Changes) -> Result<(), FileError> {
         without_panic(|| {
             let mut writing = self.database.begin_write().map_err(redb::Error::from)?;
             writing.set_two_phase_commit(true);
+            if *anew {
+                writing.delete_table(ENTRIES).map_err(redb::Error::from)?;
+            }
             let mut table = writing.open_table(ENTRIES).map_err(redb::Error::from)?;
             let mut bytes = Vec::new();
             for Change { key, value } in changes {

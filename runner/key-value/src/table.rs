@@ -35,6 +35,13 @@ pub(crate) struct Table {
     on_first_change: Option<OnFirstChange>,
 }
 
+/// What a file has to learn.
+pub(crate) struct Changes {
+    pub(crate) changes: Vec<Change>,
+    /// They are all there is: what else is in the file is to go.
+    pub(crate) anew: bool,
+}
+
 /// Called for the first change after changes were taken.
 pub(crate) type OnFirstChange = Box<dyn Fn() + Send + Sync>;
 
@@ -151,16 +158,25 @@ impl Table {
     }
 
     /// All that the file has to learn.
-    pub(crate) fn take_changes(&self) -> Vec<Change> {
+    pub(crate) fn take_changes(&self) -> Changes {
         let now = self.clock.now();
         self.changed.store(false, Ordering::Relaxed);
+        let anew = self.space.take_anew();
         let mut changes = Vec::new();
-        self.each_shard(|shard| shard.take_changes(now, &self.space, &mut changes));
-        changes
+        self.each_shard(|shard| {
+            if anew {
+                shard.change_all();
+            }
+            shard.take_changes(now, &self.space, &mut changes);
+        });
+        Changes { changes, anew }
     }
 
     /// Changes that the file did not learn.
-    pub(crate) fn put_back(&self, changes: Vec<Change>) {
+    pub(crate) fn put_back(&self, Changes { changes, anew }: Changes) {
+        if anew {
+            self.space.put_back_anew();
+        }
         for change in changes {
             self.shard(&change.key).put_back(change.key, &self.space);
         }
@@ -180,7 +196,8 @@ impl Table {
     }
 
     pub(crate) fn has_changes(&self) -> bool {
-        self.each_shard(|shard| shard.has_changes()).contains(&true)
+        let some = self.each_shard(|shard| shard.has_changes());
+        self.space.is_to_be_anew() || some.contains(&true)
     }
 
     /// Whoever changes an entry after its shard was asked for changes sees here

@@ -199,6 +199,14 @@ impl TenantPages {
     fn not_the_newest(&self) -> String {
         let trouble = self.catalog.trouble();
         let trouble = trouble.map(|trouble| format!("{}\n", one_line(&trouble)));
+        let refused = self.catalog.refused();
+        let refused = refused.first().map(|first| {
+            let (first, count) = (one_line(first), refused.len());
+            format!(
+                "{count} modules beyond the most of limits.modules do not serve, {first}.wasm the \
+                 first of them\n"
+            )
+        });
         let stages = self.catalog.stages();
         let plugins = stages.iter().filter_map(|(name, stage)| match stage {
             Stage::Ready {
@@ -224,7 +232,8 @@ impl TenantPages {
                  of {route}: {reason}\n"
             )
         });
-        trouble.into_iter().chain(plugins).chain(routes).collect()
+        let folder = trouble.into_iter().chain(refused);
+        folder.chain(plugins).chain(routes).collect()
     }
 }
 

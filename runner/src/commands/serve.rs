@@ -15,7 +15,7 @@ use crate::granting::Authorities;
 use crate::serving::{self, Circumstances};
 use crate::supervisor::{self, Supervision, handover};
 use crate::tenant::Tenant;
-use crate::{file_descriptors, second_wall, telemetry};
+use crate::{file_descriptors, parent_process, second_wall, telemetry};
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -57,7 +57,7 @@ fn keep_processes(options: &ServeOptions, config: &Config) -> Result<()> {
 /// The process of one tenant, with the configuration as the supervisor has read
 /// it: what was changed in the file since then is for the next supervisor.
 fn serve_supervised(options: &ServeOptions) -> Result<()> {
-    handover::wake_at_supervisors_end();
+    parent_process::wake_at_its_end();
     let (sockets, text) = Sockets::handed_over()?;
     let supervisor = sockets.supervisor()?;
     let name = options.config.as_deref().unwrap_or(Path::new("")).display();

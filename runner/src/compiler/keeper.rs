@@ -15,9 +15,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::CompileLimits;
 use super::message::{self, Failure, Part};
-use crate::program_file::program_file;
+use super::{CompileLimits, THIS_PROGRAM};
 
 /// What the standard library says before it ends a process that got no memory.
 const NO_MEMORY: &str = "memory allocation of";
@@ -116,7 +115,7 @@ struct RunningCompiler {
 impl RunningCompiler {
     fn start(limits: CompileLimits, started: &Arc<Started>) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
-        let mut child = Command::new(program_file())
+        let mut child = Command::new(THIS_PROGRAM)
             .arg0("runner")
             .arg("compile-worker")
             .args(["--memory", &limits.memory.to_string()])

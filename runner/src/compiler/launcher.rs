@@ -19,7 +19,7 @@ use super::CompileLimits;
 use super::keeper::{Keeper, LastWord, Started};
 use super::message::{self, Failure, Order, Part};
 use crate::cli::CompileLauncherOptions;
-use crate::file_descriptors;
+use crate::{file_descriptors, parent_process};
 
 /// Compilers of one tenant: one that takes long leaves another for what does
 /// not.
@@ -33,6 +33,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// # Errors
 /// Where its socket fails.
 pub fn run(options: &CompileLauncherOptions) -> Result<()> {
+    parent_process::wake_at_its_end();
     file_descriptors::close_inherited()?;
     nix::sys::prctl::set_no_new_privs()?;
     let socket = io::stdin().as_fd().try_clone_to_owned()?;

@@ -27,8 +27,10 @@ use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, so
 use sandbox::{CompileError, CompileJob};
 
 use self::message::{Failure, Order, Part};
-use crate::program_file::program_file;
 use crate::tenant::Tenant;
+
+/// The file that runs, whatever lies under its name by now.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// How long the launcher may take to end compilers when it is told to end.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -262,7 +264,7 @@ fn launcher_socket() -> Result<(OwnedFd, OwnedFd), Errno> {
 
 fn launch(idle: Duration, tenants: usize) -> io::Result<(OwnedFd, Child)> {
     let (ours, theirs) = launcher_socket()?;
-    let child = Command::new(program_file())
+    let child = Command::new(THIS_PROGRAM)
         .arg0("runner")
         .arg("compile-launcher")
         .args(["--idle-seconds", &idle.as_secs().to_string()])

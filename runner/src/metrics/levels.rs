@@ -52,6 +52,8 @@ pub struct TenantLevels {
     pub plugins_loading: u64,
     /// Plugins that cannot be loaded.
     pub plugins_failed: u64,
+    /// Modules beyond the most that there may be.
+    pub plugins_beyond: u64,
     /// Plugins whose module was replaced by one that cannot be used.
     pub plugins_held_back: u64,
     /// What single plugins use; those that are loaded.
@@ -186,6 +188,7 @@ impl Levels {
                         state("ready", of.plugins_ready),
                         state("loading", of.plugins_loading),
                         state("failed", of.plugins_failed),
+                        state("beyond_limit", of.plugins_beyond),
                     ]
                 },
             ),

@@ -209,10 +209,12 @@ impl Metrics {
     /// There is no plugin of this name any more: a tenant that renames its modules
     /// again and again does not fill the memory with names.
     pub fn forget(&self, name: &str) {
-        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
-        if plugins.remove(name).is_none() {
+        if name == UNKNOWN {
+            // It stands for others, too.
             return;
         }
+        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        plugins.remove(name);
         let (calls, durations) = (&self.filter_calls, &self.filter_durations);
         PluginMetrics::forget(&self.tenant, name, calls, durations);
         for outcome in VERSIONS {

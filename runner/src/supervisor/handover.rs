@@ -16,7 +16,6 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
-use rustix::process::Signal;
 
 /// Sockets of one tenant; the kernel passes on 253 at once (`SCM_MAX_FD`).
 pub const MOST_SOCKETS: usize = 64;
@@ -136,13 +135,6 @@ pub fn own_end() -> io::Result<UnixStream> {
     let stdin = io::stdin().as_fd().try_clone_to_owned()?;
     rustix::net::sockopt::socket_type(&stdin)?;
     Ok(UnixStream::from(stdin))
-}
-
-/// Lets this process go on when its supervisor ends, should it be stopped then
-/// (SIGSTOP): one that is stopped does not notice, and would stay for ever.
-pub fn wake_at_supervisors_end() {
-    // Where the kernel refuses, whoever stopped it has to let it go on.
-    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::CONT));
 }
 
 /// Reports on what is asked, until the supervisor is gone.

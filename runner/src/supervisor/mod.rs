@@ -32,7 +32,6 @@ use crate::config::{self, Config, ConfigText, Environment, TenantConfig};
 use crate::doors;
 use crate::error_reply;
 use crate::listener::Listener;
-use crate::program_file::program_file;
 use crate::telemetry::{self, DroppedLines, Lines};
 use crate::tenant::Tenant;
 
@@ -261,7 +260,7 @@ impl Ward {
         let (output, stderr) = std::io::pipe()?;
         let (lines, tenant) = (self.lines.clone(), self.tenant.clone());
         let lines = relay::relay(output, move |line| lines.pass_on(&tenant, line))?;
-        let child = Command::new(program_file())
+        let child = Command::new("/proc/self/exe")
             .args(&self.arguments)
             .env_clear()
             .envs(self.variables.iter().cloned())

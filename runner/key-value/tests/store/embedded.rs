@@ -245,7 +245,10 @@ fn a_smaller_limit_should_drop_what_has_no_room() {
     let folder = tempfile::tempdir().expect("folder");
     runtime().block_on(async {
         let store = embedded(folder.path(), "t");
-        for n in 0..100 {
+        // More than a store of the smaller limit remembers one by one: its file is
+        // written anew.
+        const KEYS: usize = 200;
+        for n in 0..KEYS {
             let key = format!("k{n}");
             store.set(&key, vec![b'v'; 872], None).await.expect("set");
         }
@@ -261,6 +264,12 @@ fn a_smaller_limit_should_drop_what_has_no_room() {
             store.get("k0").await.expect("open");
             // What was dropped is gone from the file as well.
             assert_eq!(store.usage().expect("usage").entries, 9, "{max_bytes}");
+            let mut kept = 0;
+            for n in 0..KEYS {
+                let value = store.get(&format!("k{n}")).await.expect("open");
+                kept += usize::from(value.is_some_and(|value| value == [b'v'; 872]));
+            }
+            assert_eq!(kept, 9, "{max_bytes}");
             store.close().await.expect("closed");
         }
     });

@@ -19,7 +19,7 @@ use crate::config::{
     Config, Grants, Isolation, KeyValueStore, PluginConfig, RawConfinement, SocketSettings,
     TenantConfig,
 };
-use crate::module_folder;
+use crate::module_folder::{self, Listing};
 use crate::socket_owner::Owner;
 use crate::trial::Workshop;
 
@@ -165,17 +165,21 @@ impl<W: Write> Report<W> {
                 return Ok(self.unnamed(tenant, &[])?);
             }
         };
-        let modules = match listing {
+        let Listing {
+            modules, refused, ..
+        } = match listing {
             Ok(mut listing) => {
-                listing.keep(tenant.plugins.most_modules, &BTreeSet::new());
-                for remark in &listing.remarks {
-                    match remark.said() {
-                        (Level::ERROR, text) => self.error(text)?,
-                        (Level::WARN, text) => self.warning(text)?,
-                        _ => {}
+                // What is beside the modules keeps none of them from serving.
+                for remark in std::mem::take(&mut listing.remarks) {
+                    if let (Level::ERROR | Level::WARN, text) = remark.said() {
+                        self.warning(text)?;
                     }
                 }
-                listing.modules
+                listing.keep(tenant.plugins.most_modules, &BTreeSet::new());
+                for remark in &listing.remarks {
+                    self.error(remark.said().1)?;
+                }
+                listing
             }
             Err(error) => {
                 self.warning(&format!("{}: {error}", folder.display()))?;
@@ -197,7 +201,8 @@ impl<W: Write> Report<W> {
                 self.error(&format!("{error:#}"))?;
             }
         }
-        let names: Vec<&str> = modules.keys().map(|name| &**name).collect();
+        let names = modules.keys().chain(&refused).map(|name| &**name);
+        let names: Vec<&str> = names.collect();
         Ok(self.unnamed(tenant, &names)?)
     }
 
