@@ -163,6 +163,10 @@ fn a_tenant_with_too_many_modules_should_have_those_that_serve() {
         let house = Plan::new(isolation, "", &[a, b]).start(&["--watch"], &[]);
         house.ready();
         house.logs("a/m3.wasm is refused, the first of 1 modules beyond the 2");
+        house.page_says("/readyz", "1 do not serve, m3.wasm the first");
+        let beyond = [("state", "beyond_limit")];
+        let beyond = ["a", "b"].map(|name| house.figure("wasm_runner_plugins", name, &beyond));
+        assert_eq!(beyond, [1.0, 0.0], "{isolation}");
         house.caller("a", "m1", "").always(1, 201);
         house.caller("a", "m2", "").always(1, 202);
         assert_eq!(house.caller("a", "m3", "").call(), None, "{isolation}");

@@ -203,8 +203,8 @@ impl TenantPages {
         let refused = refused.first().map(|first| {
             let (first, count) = (one_line(first), refused.len());
             format!(
-                "{count} modules beyond the most of limits.modules do not serve, {first}.wasm the \
-                 first of them\n"
+                "modules beyond the most of limits.modules: {count} do not serve, {first}.wasm \
+                 the first of them\n"
             )
         });
         let stages = self.catalog.stages();
