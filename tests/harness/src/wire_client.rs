@@ -13,7 +13,7 @@ use protocol::gateway_side::{HttpReqCall, PrepareConf, Reply, decode_reply};
 use protocol::{Entry, FrameBuilder};
 
 /// How long a read may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One connection.
 #[derive(Debug)]
