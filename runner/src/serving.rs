@@ -69,6 +69,12 @@ pub async fn serve(
     let launcher = launched.map(Launched::watch).transpose();
     let launcher = launcher.context("no thread for the launcher of compilers")?;
     let compilers = launcher.as_ref().map(Launcher::compilers);
+    if compilers.is_none() {
+        tracing::warn!(
+            "modules are compiled in this process, without limits of time and memory \
+             (compile: inside)"
+        );
+    }
     let makes_sockets = matches!(sockets, Sockets::Own);
     // Each of the two takes a millisecond or more.
     let (services, ownerships) = std::thread::scope(|scope| {

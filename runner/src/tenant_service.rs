@@ -245,12 +245,6 @@ fn trusted(config: &TenantConfig) -> Result<Trusted> {
 
 fn start_engine(config: &TenantConfig, given: &Given<'_>) -> Result<Arc<Engine>> {
     let compilers = given.compilers.as_ref();
-    if compilers.is_none() {
-        tracing::warn!(
-            "modules are compiled in this process, without limits of time and memory \
-             (compile: inside)"
-        );
-    }
     let settings = EngineSettings {
         guest_memory: config.guest_memory,
         instances: config.instances,

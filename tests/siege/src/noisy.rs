@@ -100,8 +100,7 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
             measured.unmeasured.add(&noisy.disperse().await);
         }
     }
-    let mut rest = Measured::default();
-    rest.unmeasured.add(&quiet.disperse().await);
+    alone.unmeasured.add(&quiet.disperse().await);
     noise.shutdown_background();
 
     report(isolation, [&alone, &beside, &flooded].map(|of| &of.quiet))?;
@@ -113,7 +112,7 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     say(&format!(
         "p99 beside a flood of {flood_times} times its load / alone: {flood_ratio:.2}"
     ))?;
-    let all = [&alone, &beside, &flooded, &rest];
+    let all = [&alone, &beside, &flooded];
     let wrong = all.map(Measured::wrong).into_iter().sum::<u64>();
     for tally in all.into_iter().flat_map(Measured::tallies) {
         for (called, (times, first)) in &tally.faults {
